@@ -1,0 +1,68 @@
+# The same few commands for people and for CI. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: help dev demo test check conformance bench soak lock clean
+
+help: ## List these commands.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+dev: $(STAMP) ## Make .venv with everything that developing needs; PYTHON=... chooses the interpreter.
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@python=; \
+	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        python=$$candidate; break; \
+	    fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Sild needs Python 3.11 or newer: none found as $(or $(PYTHON),python3); name one with 'make dev PYTHON=/path/to/python3'." >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Ready: try $(BIN)/sild --help"
+
+demo: dev ## Bring up a whole ecosystem on this machine and tell its story.
+	@$(BIN)/sild demo
+
+test: dev ## Run the tests.
+	@$(BIN)/python -m pytest --durations=10 tests
+
+check: dev ## Check format, lint, imports between rooms, and types.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy --strict src
+
+conformance: dev ## Run the tests that show feature rows and write docs/conformance.md.
+	@$(BIN)/python -m pytest --conformance tests
+
+bench: dev ## Measure the message path beside its comparison.
+	@$(BIN)/sild bench
+
+soak: dev ## Run the long forms of the tests.
+	@SILD_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 tests
+
+lock: ## Choose newest allowed versions again and write both lock files.
+	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	python3 -m venv "$$scratch"; \
+	"$$scratch/bin/python" -m pip install --quiet uv; \
+	compile=("$$scratch/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --custom-compile-command 'make lock'); \
+	"$${compile[@]}" pyproject.toml --output-file requirements.lock; \
+	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove what the commands above have made.
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

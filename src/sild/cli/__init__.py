@@ -1,0 +1,5 @@
+"""The `sild` command: one sub-command a verb."""
+
+from sild.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,31 @@
+"""The command line: its parser, and the exit code of what was asked for."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sild import __version__
+from sild.cli import bench, demo, security_server
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code: 0 done, 1 failed, 2 not understood."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if not hasattr(asked, "run"):
+        parser.print_help(sys.stderr)
+        return 2
+    code: int = asked.run(asked)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The parser; each command's sub-parser sets `run`, a function of the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="sild", description="An X-Road-compatible secure data exchange layer."
+    )
+    parser.add_argument("--version", action="version", version=f"sild {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in (demo, security_server, bench):
+        command.add_parser(commands)
+    return parser

@@ -1,0 +1,1 @@
+"""One folder a component of the system; none imports another."""

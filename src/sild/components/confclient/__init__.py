@@ -1,0 +1,1 @@
+"""Keeps a verified copy of the global configuration."""

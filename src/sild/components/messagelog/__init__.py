@@ -1,0 +1,1 @@
+"""Keeps the evidence of every exchange."""

@@ -1,0 +1,1 @@
+"""Mediates messages between information systems and other security servers."""

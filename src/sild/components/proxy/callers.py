@@ -1,0 +1,35 @@
+"""Check the information system that calls, as its client's connection type demands (PX-22)."""
+
+from sild.components.proxy.view import View
+from sild.model.services import Client, ConnectionType
+from sild.protocol.errors import SslAuthenticationFailed
+from sild.runtime.transport import Peer
+
+
+def check_caller(client: Client, peer: Peer, own_certificate: bytes | None) -> None:
+    """Return if this connection may speak for the client; raises SslAuthenticationFailed.
+
+    NOSSL takes any connection, SSLNOAUTH refuses plain HTTP, SSLAUTH wants one of the client's
+    registered certificates, or this server's own internal one, byte for byte.
+    """
+    if client.connection_type is ConnectionType.NOSSL:
+        return
+    if peer.tls_version is None:
+        message = (
+            f"{client.id} must connect by HTTPS: its connection type is "
+            f"{client.connection_type.value}"
+        )
+        raise SslAuthenticationFailed(message)
+    if client.connection_type is ConnectionType.SSLNOAUTH:
+        return
+    if peer.certificate is None:
+        message = f"{client.id} must connect with a client certificate, and none was shown"
+        raise SslAuthenticationFailed(message)
+    if peer.certificate not in client.certificates and peer.certificate != own_certificate:
+        message = f"the client certificate shown is not one of those registered for {client.id}"
+        raise SslAuthenticationFailed(message)
+
+
+def trusted_certificates(view: View) -> frozenset[bytes]:
+    """All certificates of information systems that any client has registered, DER."""
+    return frozenset(der for client in view.snapshot.clients for der in client.certificates)

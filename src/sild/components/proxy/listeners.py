@@ -1,0 +1,107 @@
+"""The listeners: information systems, other security servers, and their OCSP requests."""
+
+from dataclasses import dataclass
+
+from sild.components.proxy.client_side import ClientSide
+from sild.components.proxy.edges import described
+from sild.components.proxy.exchange import Exchanges
+from sild.components.proxy.server_side import ServerSide
+from sild.protocol.errors import InvalidHttpMethod, InvalidRequest, ProtocolError
+from sild.protocol.soap.fault import write_fault
+from sild.protocol.transport.ocsp_exchange import read_ocsp_target, write_ocsp_answer
+from sild.protocol.transport.writer import BOUNDARY_ENTROPY, make_boundary
+from sild.runtime.http_server import (
+    Endpoint,
+    Handler,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    serve,
+)
+from sild.runtime.tls import SwappableContext
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides of the proxy."""
+
+    client: ClientSide
+    server: ServerSide
+
+
+class Listeners:
+    """Listens on every port of the proxy."""
+
+    def __init__(self, exchanges: Exchanges, sides: Sides, internal: SwappableContext) -> None:
+        self._exchanges = exchanges
+        self._sides = sides
+        self._internal = internal
+        self._limits = Limits(connections=exchanges.settings.parallel_limit)
+        self._servers: list[HttpServer] = []
+
+    async def start_internal(self, *, share_ports: bool) -> None:
+        """Listen to information systems; several workers share the ports."""
+        settings = self._exchanges.settings
+        for port, tls in (
+            (settings.client_http_port, None),
+            (settings.client_https_port, self._internal),
+        ):
+            endpoint = Endpoint(settings.connector_host, port, tls, reuse_port=share_ports)
+            await self._listen(self.from_client, endpoint)
+
+    async def start_external(self, context: SwappableContext, *, share_ports: bool) -> None:
+        """Listen to other security servers, once there is a certificate to show them."""
+        settings = self._exchanges.settings
+        for port, tls, handler in (
+            (settings.ocsp_responder_port, None, self.ocsp),
+            (settings.server_port, context, self._sides.server.handle),
+        ):
+            endpoint = Endpoint(settings.listen_address, port, tls, reuse_port=share_ports)
+            await self._listen(handler, endpoint)
+
+    async def _listen(self, handler: Handler, endpoint: Endpoint) -> None:
+        self._servers.append(await serve(handler, endpoint, self._limits, self._exchanges.clock))
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop listening, and let running messages end within the grace."""
+        for server in self._servers:
+            await server.close(grace_seconds)
+
+    async def from_client(self, request: Request) -> Response:
+        """Answer an information system: REST by its path, anything else with a fault."""
+        if request.target.startswith(b"/r1/"):
+            return await self._sides.client.handle(request)
+        if request.method != b"POST":
+            what = request.method.decode("latin-1")
+            error: ProtocolError = InvalidHttpMethod(
+                f"{what} is not served at this address; REST services are below /r1/"
+            )
+        else:
+            error = InvalidRequest("SOAP messages are not served by this version")
+        code, message, detail = described(error, "client", self._exchanges.clock.uuid())
+        headers = [(b"Content-Type", b"text/xml; charset=UTF-8")]
+        return Response(200, b"OK", headers, write_fault(code, message, detail))
+
+    async def ocsp(self, request: Request) -> Response:
+        """Give the OCSP responses of own certificates (GET), or a sign of life (HEAD)."""
+        if request.method == b"HEAD":
+            return Response(200, b"OK")
+        if request.method != b"GET":
+            return Response(405, b"Method Not Allowed", [(b"Allow", b"GET, HEAD")])
+        try:
+            known = self._exchanges.views.current.ocsp_by_hash
+            wanted = read_ocsp_target(request.target)
+            responses = [known[each.digest] for each in wanted]
+        except ProtocolError as error:
+            return _text(500, error.message)
+        except KeyError:
+            return _text(500, "there is no OCSP response for a certificate that was asked for")
+        boundary = make_boundary(self._exchanges.clock.random_bytes(BOUNDARY_ENTROPY))
+        content_type, body = write_ocsp_answer(responses, boundary)
+        return Response(200, b"OK", [(b"Content-Type", content_type.encode("ascii"))], body)
+
+
+def _text(status: int, text: str) -> Response:
+    headers = [(b"Content-Type", b"text/plain; charset=UTF-8")]
+    return Response(status, b"Internal Server Error", headers, text.encode())

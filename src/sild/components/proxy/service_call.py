@@ -1,0 +1,132 @@
+"""Call the provider's own service: the end of a request's way."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sild.components.proxy.peers import http_problems
+from sild.components.proxy.view import ServiceAddress
+from sild.model.services import Service
+from sild.protocol.rest.message import RestRequest
+from sild.runtime.files import SpooledBytes
+from sild.runtime.http_client import (
+    ClientLimits,
+    Framing,
+    HttpClientPool,
+    PoolExchange,
+    RequestHead,
+    Target,
+)
+from sild.runtime.http_wire import BodyReader, Headers
+
+
+@dataclass(slots=True)
+class ServiceAnswer:
+    """What the service answers; its body may still be on the way. Close it in the end."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    body: "AnswerBody"
+    exchange: PoolExchange | None
+
+    async def close(self) -> None:
+        """End the exchange; a second time does nothing."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            await exchange.__aexit__(None, None, None)
+
+
+class AnswerBody:
+    """The service's answer body; a broken connection is the protocol's own error."""
+
+    def __init__(self, body: BodyReader) -> None:
+        self._body = body
+
+    @property
+    def complete(self) -> bytes | None:
+        """The whole body, where it was there at once."""
+        return self._body.complete
+
+    def __aiter__(self) -> "AnswerBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        with http_problems("the service"):
+            return await self._body.__anext__()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTls:
+    """How services are called by HTTPS: with and without a look at their certificates."""
+
+    verified: Callable[[Service], ssl.SSLContext]
+    unverified: Callable[[], ssl.SSLContext]
+
+
+class ServiceCaller:
+    """Calls services over kept connections."""
+
+    def __init__(self, pools: Callable[[float], HttpClientPool], tls: ServiceTls) -> None:
+        self._pools = pools
+        self._tls = tls
+
+    async def call(
+        self,
+        rest: RestRequest,
+        service: Service,
+        address: ServiceAddress,
+        body: bytes | SpooledBytes | None,
+    ) -> ServiceAnswer:
+        """Call the service with the request's method, rest of path, query, headers and body.
+
+        A body goes along with POST, PUT and PATCH only. Redirects are answers like any other.
+        Raises NetworkError, UnknownHost, IoError or SslAuthenticationFailed.
+        """
+        context = None
+        if address.tls:
+            context = self._tls.verified(service) if service.verify_tls else self._tls.unverified()
+        target = Target(address.host, address.port, context, address.host)
+        headers = [*rest.headers, (b"Host", address.authority.encode("ascii"))]
+        sent = body if rest.verb.passes_body else None
+        length = sent.size if isinstance(sent, SpooledBytes) else None
+        head = RequestHead(
+            rest.verb.value.encode("ascii"),
+            rest.url_at(address.path).encode("ascii") or b"/",
+            headers,
+            Framing.LENGTH,
+            length,
+        )
+        content = sent.chunks() if isinstance(sent, SpooledBytes) else sent
+        pool = self._pools(service.timeout_seconds)
+        exchange = pool.exchange(target, head, content)
+        with http_problems("the service"):
+            answer = await exchange.__aenter__()
+        return ServiceAnswer(
+            answer.status, answer.reason, answer.headers, AnswerBody(answer.body), exchange
+        )
+
+
+class ServicePools:
+    """One pool for each service time-out in use."""
+
+    def __init__(self, connect_seconds: float) -> None:
+        self._connect = connect_seconds
+        self._pools: dict[float, HttpClientPool] = {}
+
+    def __call__(self, timeout_seconds: float) -> HttpClientPool:
+        """The pool whose answers must begin within the time."""
+        pool = self._pools.get(timeout_seconds)
+        if pool is None:
+            limits = ClientLimits(
+                connect_seconds=min(self._connect, timeout_seconds),
+                header_seconds=timeout_seconds,
+                idle_seconds=timeout_seconds,
+            )
+            pool = self._pools[timeout_seconds] = HttpClientPool(limits)
+        return pool
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            pool.close()

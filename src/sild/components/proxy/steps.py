@@ -1,0 +1,62 @@
+"""The steps of one exchange with their durations, for people who ask what happened to a message."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TextIO
+
+Write = Callable[[str], object]
+
+
+class Steps:
+    """The steps of one exchange on one side, in the order they were taken."""
+
+    __slots__ = ("_last", "_marks", "_side", "_write", "request_id")
+
+    def __init__(self, side: str, write: Write | None) -> None:
+        self._side = side
+        self._write = write
+        self._marks: list[tuple[str, float, str]] = []
+        self._last = perf_counter() if write else 0.0
+        self.request_id = ""
+
+    def mark(self, step: str, detail: str = "") -> None:
+        """Note that a step was completed just now."""
+        if self._write is not None:
+            now = perf_counter()
+            self._marks.append((step, now - self._last, detail))
+            self._last = now
+
+    def close(self, outcome: str) -> None:
+        """Write the exchange down with its outcome: "ok" or a fault code."""
+        if self._write is None:
+            return
+        line = {
+            "request_id": self.request_id,
+            "side": self._side,
+            "outcome": outcome,
+            "steps": [
+                {"step": step, "ms": round(seconds * 1000, 3), "detail": detail}
+                for step, seconds, detail in self._marks
+            ],
+        }
+        self._write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class ExchangeLog:
+    """Gives each exchange its steps; without a file they cost nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: TextIO | None = None
+        if path is not None:
+            self._file = path.open("a", buffering=1, encoding="utf-8")
+
+    def steps(self, side: str) -> Steps:
+        """Start noting an exchange; the side is "consumer" or "provider"."""
+        return Steps(side, self._file.write if self._file else None)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()

@@ -1,0 +1,1 @@
+"""The security server's own configuration."""

@@ -1,0 +1,1 @@
+"""Holds keys; signs; keeps certificates and their OCSP responses fresh."""

@@ -1,0 +1,1 @@
+"""A whole ecosystem on one machine, for tests, demos and learning."""

@@ -1,0 +1,1 @@
+"""Nouns and decisions that several components share, pure."""

@@ -1,0 +1,1 @@
+"""UG-SIGDOC: ASiC-E containers."""

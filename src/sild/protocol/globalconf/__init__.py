@@ -1,0 +1,1 @@
+"""PR-GCONF: the signed global configuration."""

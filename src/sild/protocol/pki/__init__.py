@@ -1,0 +1,1 @@
+"""Certificates, revocation and time-stamps over given bytes and a given time."""

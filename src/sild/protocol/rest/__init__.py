@@ -1,0 +1,1 @@
+"""PR-REST: the REST message protocol."""

@@ -1,0 +1,47 @@
+"""REST error bodies, as an information system gets them."""
+
+import json
+import re
+
+from sild.protocol.rest.headers import ERROR, Field
+
+_XML_TYPES = {
+    "text/xml": "text/xml",
+    "application/xml": "application/xml",
+    "text/*": "text/xml",
+}
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_XML_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
+_NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]+")
+_CODE_LIMIT = 500
+
+
+def http_status(code: str) -> int:
+    """500 for what went wrong on a server, 400 for all else, the older `Server.` codes too."""
+    return 500 if code.startswith("server.") else 400
+
+
+def error_header(code: str) -> Field:
+    """The X-Road-Error header; a peer's code is kept, but for what no header may hold."""
+    return ERROR, _NOT_IN_HEADER.sub(" ", code)[:_CODE_LIMIT].encode("ascii")
+
+
+def write_rest_error(code: str, message: str, detail: str, accept: str | None) -> tuple[str, bytes]:
+    """The content type and body of an error.
+
+    It is JSON unless the Accept header names a type of XML anywhere; weights do not count.
+    Several Accept headers are given as one, joined by commas.
+    """
+    listed = (entry.partition(";")[0].strip().lower() for entry in (accept or "").split(","))
+    xml_type = next((_XML_TYPES[entry] for entry in listed if entry in _XML_TYPES), None)
+    error = {"type": code, "message": message, "detail": detail}
+    if xml_type is None:
+        body = json.dumps(error, ensure_ascii=False, separators=(",", ":"))
+        return "application/json;charset=utf-8", body.encode("utf-8", "replace")
+    children = "".join(f"<{name}>{_escape(text)}</{name}>" for name, text in error.items())
+    document = f'<?xml version="1.0" encoding="UTF-8"?><error>{children}</error>'
+    return f"{xml_type};charset=utf-8", document.encode("utf-8")
+
+
+def _escape(text: str) -> str:
+    return _NOT_XML.sub("", text).translate(_XML_ESCAPES)

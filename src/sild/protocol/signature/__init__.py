@@ -1,0 +1,1 @@
+"""PR-SIGDOC: XAdES signatures over message parts, single or batched."""

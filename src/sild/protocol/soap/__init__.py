@@ -1,0 +1,1 @@
+"""PR-MESS: the SOAP message protocol."""

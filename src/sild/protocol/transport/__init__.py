@@ -1,0 +1,1 @@
+"""PR-MESSTRANSP: what one security server sends another."""

@@ -1,0 +1,1 @@
+"""Sockets, disk, database, clock; knows nothing of X-Road."""

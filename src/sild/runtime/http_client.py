@@ -1,0 +1,414 @@
+"""A pool of HTTP/1.1 connections: reused, limited, and shown to the caller before it sends.
+
+To authenticate servers: `connect`, look at the connection's `peer_chain` (unless its `extra`
+remembers that somebody did), then `exchange` on it. Where TLS itself verifies the server,
+`pool.exchange` does all of it.
+"""
+
+import asyncio
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Self, TypeVar
+
+from sild.runtime.http_client_connection import Connection, Exchange
+from sild.runtime.http_client_types import (
+    BodyTooLarge,
+    ClientLimits,
+    ClientResponse,
+    ConnectFailed,
+    ConnectProblem,
+    Framing,
+    HttpClientError,
+    PeerGone,
+    ProtocolViolation,
+    RequestBody,
+    RequestHead,
+    StaleConnection,
+    Target,
+    TimedOut,
+    TlsFailed,
+)
+from sild.runtime.http_wire import BodyReader, Headers, Sweeper
+from sild.runtime.transport import FAST, Engine, Handshake
+
+__all__ = [
+    "BodyReader",
+    "BodyTooLarge",
+    "ClientLimits",
+    "ClientResponse",
+    "ConnectFailed",
+    "ConnectProblem",
+    "Connection",
+    "Exchange",
+    "Framing",
+    "Headers",
+    "HttpClientError",
+    "HttpClientPool",
+    "PeerGone",
+    "ProtocolViolation",
+    "RequestBody",
+    "RequestHead",
+    "StaleConnection",
+    "Target",
+    "TimedOut",
+    "TlsFailed",
+]
+
+_T = TypeVar("_T")
+_Found = tuple[Target, socket.socket]
+
+# How long one attempt to connect is alone before the next begins beside it.
+_ADDRESS_STAGGER_SECONDS: Final = 0.25
+_TARGET_STAGGER_SECONDS: Final = 0.05
+
+
+class HttpClientPool:
+    """Keeps connections between exchanges; belongs to the loop that it was made on."""
+
+    def __init__(self, limits: ClientLimits, engine: Engine = FAST) -> None:
+        self._limits = limits
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = Sweeper(
+            min(
+                limits.header_seconds,
+                limits.idle_seconds,
+                limits.write_seconds,
+                limits.idle_keep_seconds,
+            )
+        )
+        self._connections: set[Connection] = set()
+        self._resting: dict[Target, list[Connection]] = {}
+        self._places: Counter[Target] = Counter()  # of connections that are open or opening
+        self._queue: deque[tuple[Target, asyncio.Future[Connection | None]]] = deque()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def connect(self, target: Target) -> Connection:
+        """Lease a connection, one that rests or else a new one; use it as a context."""
+        connection = self._rested(target) or await self._place(target)
+        if connection is not None:
+            return connection
+        try:
+            _, sock = await self._race([target])
+            return await self._shake_hands(target, sock)
+        except BaseException:
+            self._give_place(target)
+            raise
+
+    async def connect_fastest(self, targets: Sequence[Target]) -> Connection:
+        """Lease a connection to whichever target accepts first; one that rests wins at once.
+
+        When the winner's TLS handshake fails, the others are raced again.
+        """
+        left = list(targets)
+        while True:
+            for target in left:
+                if (connection := self._rested(target)) is not None:
+                    return connection
+            target, sock = await self._race(left)
+            try:
+                connection = await self._place(target)
+            except BaseException:
+                sock.close()
+                raise
+            if connection is not None:
+                sock.close()
+                return connection
+            try:
+                return await self._shake_hands(target, sock)
+            except BaseException as error:
+                self._give_place(target)
+                left.remove(target)
+                if not left or not isinstance(error, HttpClientError):
+                    raise
+
+    def exchange(
+        self,
+        target: Target,
+        head: RequestHead,
+        body: RequestBody = None,
+        *,
+        retry_stale: bool = False,
+    ) -> "PoolExchange":
+        """Connect, send and answer: `async with pool.exchange(target, head) as response`.
+
+        A request that met a stale connection is sent again, on a new one, if nothing of it had
+        left; with `retry_stale`, also if the server may have seen it, which suits only what may
+        be done twice. A body that is iterated is never sent again.
+        """
+        return PoolExchange(self, target, (head, body), retry_stale=retry_stale)
+
+    def drop_resting(self, target: Target | None = None) -> None:
+        """Close the connections that rest, to one target or to all."""
+        for each in list(self._resting) if target is None else [target]:
+            for connection in self._resting.pop(each, []):
+                connection.discard()
+
+    def close(self) -> None:
+        """Close all connections, those in use as well."""
+        self._closed = True
+        self.drop_resting()
+        for connection in tuple(self._connections):
+            connection.abort()
+
+    def take_back(self, connection: Connection) -> None:
+        """Keep a connection that can be used again (its `release` does this)."""
+        if self._closed:
+            connection.discard()
+            return
+        self._resting.setdefault(connection.target, []).append(connection)
+        self._serve_queue()
+
+    def went(self, connection: Connection) -> None:
+        """Forget a connection that is lost."""
+        self._unrest(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._give_place(connection.target)
+
+    def _rested(self, target: Target) -> Connection | None:
+        """Take the connection that came to rest last, as long as it looks alive."""
+        while resting := self._resting.get(target):
+            connection = resting.pop()
+            if not resting:
+                del self._resting[target]
+            if connection.lease():
+                return connection
+            connection.discard()
+        return None
+
+    def _unrest(self, connection: Connection) -> None:
+        resting = self._resting.get(connection.target, [])
+        if connection in resting:
+            resting.remove(connection)
+            if not resting:
+                del self._resting[connection.target]
+
+    async def _place(self, target: Target) -> Connection | None:
+        """Take a place for a new connection, or another's connection when that comes first."""
+        if self._closed:
+            raise HttpClientError("the pool is closed")
+        if not self._queue and self._has_place(target):
+            self._places[target] += 1
+            return None
+        turn: asyncio.Future[Connection | None] = self._loop.create_future()
+        self._queue.append((target, turn))
+        self._serve_queue()
+        try:
+            async with asyncio.timeout(self._limits.connect_seconds):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._undo(target, turn.result())
+            else:
+                self._queue.remove((target, turn))
+            if isinstance(error, TimeoutError):
+                seconds = self._limits.connect_seconds
+                raise TimedOut(f"no connection to {target} became free in {seconds} s") from error
+            raise
+
+    def _undo(self, target: Target, given: Connection | None) -> None:
+        if given is None:
+            self._give_place(target)
+        else:
+            given.release()
+
+    def _has_place(self, target: Target) -> bool:
+        """Say whether a connection may be opened, closing another target's resting one for it."""
+        if self._places[target] >= self._limits.connections_per_target:
+            return False
+        if self._places.total() < self._limits.connections:
+            return True
+        for resting in self._resting.values():
+            oldest = resting[0]
+            self.went(oldest)
+            oldest.discard()
+            return True
+        return False
+
+    def _give_place(self, target: Target) -> None:
+        self._places[target] -= 1
+        if not self._places[target]:
+            del self._places[target]
+        self._serve_queue()
+
+    def _serve_queue(self) -> None:
+        """Give resting connections and free places to those who wait, first come first served."""
+        for target, turn in tuple(self._queue):
+            if turn.done():
+                continue
+            if (connection := self._rested(target)) is not None:
+                turn.set_result(connection)
+            elif self._has_place(target):
+                self._places[target] += 1
+                turn.set_result(None)
+            else:
+                continue
+            self._queue.remove((target, turn))
+
+    async def _race(self, targets: Sequence[Target]) -> _Found:
+        """Connect to whichever target accepts first."""
+        seconds = self._limits.connect_seconds
+
+        def attempt(target: Target) -> Callable[[], Coroutine[Any, Any, _Found]]:
+            async def connect() -> _Found:
+                return target, await _open_socket(target)
+
+            return connect
+
+        def drop(found: _Found) -> None:
+            found[1].close()
+
+        try:
+            async with asyncio.timeout(seconds):
+                return await _first(
+                    [attempt(each) for each in targets], _TARGET_STAGGER_SECONDS, drop
+                )
+        except TimeoutError as error:
+            names = ", ".join(str(each) for each in targets)
+            raise TimedOut(f"{names} did not accept a connection in {seconds} s") from error
+
+    async def _shake_hands(self, target: Target, sock: socket.socket) -> Connection:
+        limits = self._limits
+        connection = Connection(target, limits, self._sweeper, self)
+        # The engine's own limit is only there for when it misses this one.
+        handshake = (
+            None
+            if target.tls is None
+            else Handshake(target.tls, 2 * limits.tls_seconds, target.server_name)
+        )
+        try:
+            async with asyncio.timeout(limits.tls_seconds):
+                await self._engine.connect(sock, lambda: connection, handshake)
+        except TimeoutError as error:
+            raise TimedOut(f"{target} took over {limits.tls_seconds} s for TLS") from error
+        except (OSError, ValueError) as error:
+            raise TlsFailed(f"the TLS handshake with {target} failed: {error}") from error
+        if not connection.is_open:
+            raise PeerGone(f"{target} closed the connection at once")
+        self._connections.add(connection)
+        return connection
+
+
+class PoolExchange:
+    """One request and its answer on a pooled connection, as an asynchronous context."""
+
+    __slots__ = ("_connection", "_pool", "_request", "_retry_stale", "_target")
+
+    def __init__(
+        self,
+        pool: HttpClientPool,
+        target: Target,
+        request: tuple[RequestHead, RequestBody],
+        *,
+        retry_stale: bool,
+    ) -> None:
+        self._pool = pool
+        self._target = target
+        self._request = request
+        self._retry_stale = retry_stale
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> ClientResponse:
+        head, body = self._request
+        while True:
+            connection = await self._pool.connect(self._target)
+            try:
+                response = await connection.begin(head, body)
+            except StaleConnection as stale:
+                connection.discard()
+                again = body is None or isinstance(body, bytes)
+                if not again or (stale.sent and not self._retry_stale):
+                    raise
+                # What one stale connection tells is likely true of the others.
+                self._pool.drop_resting(self._target)
+            except BaseException:
+                connection.discard()
+                raise
+            else:
+                self._connection = connection
+                return response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            await self._connection.end()
+            self._connection.release()
+
+
+async def _open_socket(target: Target) -> socket.socket:
+    """Connect to the first of a host's addresses that accepts."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        problem = ConnectProblem.UNKNOWN_HOST
+        raise ConnectFailed(f"{target.host} has no address: {error}", problem) from error
+
+    def attempt(family: int, address: Any) -> Callable[[], Coroutine[Any, Any, socket.socket]]:
+        async def connect() -> socket.socket:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, address)
+            except BaseException:
+                sock.close()
+                raise
+            return sock
+
+        return connect
+
+    attempts = [attempt(family, address) for family, _, _, _, address in found]
+    try:
+        return await _first(attempts, _ADDRESS_STAGGER_SECONDS, socket.socket.close)
+    except ConnectionRefusedError as error:
+        problem = ConnectProblem.REFUSED
+        raise ConnectFailed(f"{target} refused the connection", problem) from error
+    except OSError as error:
+        problem = ConnectProblem.UNREACHABLE
+        raise ConnectFailed(f"{target} cannot be reached: {error}", problem) from error
+
+
+async def _first(
+    attempts: Sequence[Callable[[], Coroutine[Any, Any, _T]]],
+    stagger: float,
+    drop: Callable[[_T], None],
+) -> _T:
+    """Run attempts, each a little after the last or when one fails; the first to succeed wins.
+
+    What others still bring is dropped. When all fail, the first error is raised.
+    """
+    if len(attempts) == 1:
+        return await attempts[0]()
+    loop = asyncio.get_running_loop()
+    waiting = deque(attempts)
+    tasks: list[asyncio.Task[_T]] = []
+    winner: asyncio.Task[_T] | None = None
+    try:
+        while waiting or not all(task.done() for task in tasks):
+            if waiting:
+                tasks.append(loop.create_task(waiting.popleft()()))
+            running = [task for task in tasks if not task.done()]
+            await asyncio.wait(
+                running,
+                timeout=stagger if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            done = [task for task in tasks if task.done() and task.exception() is None]
+            if done:
+                winner = done[0]
+                return winner.result()
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if task is not winner and not task.cancelled() and task.exception() is None:
+                drop(task.result())

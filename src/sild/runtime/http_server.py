@@ -1,0 +1,159 @@
+"""HTTP/1.1 for the message path: httptools over asyncio, the peer's certificates at hand.
+
+One task per connection answers its requests in turn. A message that cannot mean the same to
+every reader (two lengths, a length and chunks, a folded field, a bare line feed) is refused and
+the connection closed: what follows on it might be part of another's request.
+"""
+
+import asyncio
+import logging
+import socket
+from email.utils import format_datetime
+
+from sild.runtime.clock import Clock
+from sild.runtime.http_server_connection import ServerConnection
+from sild.runtime.http_server_types import (
+    BadBody,
+    BodyTooLarge,
+    Endpoint,
+    Handler,
+    HttpServerError,
+    Limits,
+    PeerGone,
+    Request,
+    Response,
+)
+from sild.runtime.http_wire import BodyReader, Headers, Sweeper
+from sild.runtime.tls import SwappableContext
+from sild.runtime.transport import Handshake, Listener, Peer, listening_sockets
+
+__all__ = [
+    "BadBody",
+    "BodyReader",
+    "BodyTooLarge",
+    "Endpoint",
+    "Handler",
+    "Headers",
+    "HttpServer",
+    "HttpServerError",
+    "Limits",
+    "Peer",
+    "PeerGone",
+    "Request",
+    "Response",
+    "serve",
+]
+
+_LOG = logging.getLogger(__name__)
+
+
+async def serve(handler: Handler, endpoint: Endpoint, limits: Limits, clock: Clock) -> "HttpServer":
+    """Listen and answer until closed; handlers of one connection run one after the other.
+
+    When the client goes away the handler is cancelled, unless it waits for the request's body:
+    then reading that raises PeerGone.
+    """
+    server = HttpServer(handler, endpoint, limits, clock)
+    await server.start()
+    return server
+
+
+class HttpServer:
+    """A running server; `serve` makes it."""
+
+    def __init__(self, handler: Handler, endpoint: Endpoint, limits: Limits, clock: Clock) -> None:
+        self.handler = handler
+        self.limits = limits
+        self._endpoint = endpoint
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self.sweeper = Sweeper(
+            min(
+                limits.header_seconds,
+                limits.idle_seconds,
+                limits.body_seconds,
+                limits.write_seconds,
+            )
+        )
+        self._listener = Listener([], self._take)
+        self._connections: set[ServerConnection] = set()
+        self._newcomers: set[asyncio.Task[None]] = set()
+        self._places = limits.connections
+        self._closing = False
+        self._emptied: asyncio.Future[None] | None = None
+        self._date = (-1, b"")
+
+    async def start(self) -> None:
+        """Open the listening sockets."""
+        endpoint = self._endpoint
+        sockets = await listening_sockets(
+            endpoint.host, endpoint.port, reuse_port=endpoint.reuse_port, backlog=endpoint.backlog
+        )
+        self._listener = Listener(sockets, self._take)
+        self.port = self._listener.port
+        self._listener.resume()
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop accepting, let running requests end within the grace, then cut what is left."""
+        self._closing = True
+        self._listener.close()
+        for task in self._newcomers:
+            task.cancel()
+        for connection in tuple(self._connections):
+            connection.finish()
+        if self._connections:
+            self._emptied = self._loop.create_future()
+            await asyncio.wait([self._emptied], timeout=grace_seconds)
+        tasks = [each.task for each in self._connections if each.task is not None]
+        for connection in tuple(self._connections):
+            connection.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *self._newcomers, return_exceptions=True)
+
+    def date_line(self) -> bytes:
+        """Give the Date field of this second."""
+        second = int(self._loop.time())
+        if self._date[0] != second:
+            text = format_datetime(self._clock.now(), usegmt=True)
+            self._date = (second, b"Date: " + text.encode("ascii"))
+        return self._date[1]
+
+    def came(self, connection: ServerConnection) -> None:
+        """Count a connection in."""
+        self._connections.add(connection)
+        if self._closing:
+            connection.abort()
+
+    def went(self, connection: ServerConnection) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+        self._give_place()
+        if self._emptied is not None and not self._connections and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def _take(self, sock: socket.socket) -> None:
+        self._places -= 1
+        if self._places <= 0:
+            self._listener.pause()
+        # Kept and awaited in `close`, as a task group would; a failed handshake ends nothing else.
+        task = self._loop.create_task(self._welcome(sock))
+        self._newcomers.add(task)
+        task.add_done_callback(self._newcomers.discard)
+
+    async def _welcome(self, sock: socket.socket) -> None:
+        tls = self._endpoint.tls
+        context = tls.current if isinstance(tls, SwappableContext) else tls
+        handshake = None if context is None else Handshake(context, self.limits.header_seconds)
+        connection = ServerConnection(self)
+        try:
+            await self._endpoint.engine.accept(sock, lambda: connection, handshake)
+        except (OSError, asyncio.CancelledError, ValueError) as error:
+            _LOG.debug("a connection was not established: %s", error)
+            if not connection.was_made:
+                self._give_place()
+
+    def _give_place(self) -> None:
+        self._places += 1
+        if not self._closing:
+            self._listener.resume()

@@ -1,0 +1,252 @@
+"""Where bytes meet the network: aiofastnet's transports, or plain asyncio's in their place.
+
+The fast engine does not know OpenSSL's callbacks into Python: **a context with `sni_callback`
+must never reach it** (the process would crash). `tls.SwappableContext` replaces contexts under
+way by other means: a listener asks for the context anew for each connection.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_LOG = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS: Final = 10.0
+# Encrypted bytes kept each way per connection: a few whole TLS records. The library's own 264 kB
+# would cost half a megabyte per idle connection, and with more than its 256 kB for decrypted bytes
+# it forgets what is left of the buffer when reading is paused and resumed.
+_RECORD_BUFFER: Final = 4 * (16 * 1024 + 64)
+_ACCEPTS_A_TURN: Final = 64
+_ACCEPT_PAUSE_SECONDS: Final = 1.0
+_OUT_OF_SOMETHING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# A host name may mean a family that this machine has not.
+_NO_SUCH_ADDRESS: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+_DER: Final = 2  # _ssl.ENCODING_DER
+
+Made = Callable[[], asyncio.BaseProtocol]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as far as the connection itself tells; no certificate is verified.
+
+    Certificates are DER; `chain` is all that the peer sent, leaf first, and empty without TLS.
+    """
+
+    address: tuple[str, int]
+    certificate: bytes | None = None
+    chain: tuple[bytes, ...] = ()
+    tls_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How to begin TLS; a client asks for the server by name (an IP address is never sent)."""
+
+    context: ssl.SSLContext
+    seconds: float
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Turns connected sockets into transports, handshake included, and owns them from then on."""
+
+    name: str
+    accepting: Callable[..., Awaitable[Any]]
+    connecting: Callable[..., Awaitable[Any]]
+    tls_options: Mapping[str, Any] = field(default_factory=dict)
+
+    async def accept(self, sock: socket.socket, made: Made, tls: Handshake | None) -> None:
+        """Take the server's side of a connection."""
+        try:
+            await self.accepting(asyncio.get_running_loop(), made, sock, **self._options(tls))
+        except BaseException:
+            sock.close()
+            raise
+
+    async def connect(self, sock: socket.socket, made: Made, tls: Handshake | None) -> None:
+        """Take the client's side of a connection."""
+        options = self._options(tls)
+        if tls is not None:
+            options["server_hostname"] = tls.server_name or sock.getpeername()[0]
+        try:
+            await self.connecting(asyncio.get_running_loop(), made, sock=sock, **options)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _options(self, tls: Handshake | None) -> dict[str, Any]:
+        if tls is None:
+            return {}
+        return {
+            "ssl": tls.context,
+            "ssl_handshake_timeout": tls.seconds,
+            "ssl_shutdown_timeout": _SHUTDOWN_SECONDS,
+            **self.tls_options,
+        }
+
+
+def _loop_accept(
+    loop: asyncio.AbstractEventLoop, made: Made, sock: socket.socket, **options: Any
+) -> Awaitable[Any]:
+    return loop.connect_accepted_socket(made, sock, **options)
+
+
+def _loop_connect(loop: asyncio.AbstractEventLoop, made: Made, **options: Any) -> Awaitable[Any]:
+    return loop.create_connection(made, **options)
+
+
+PLAIN: Final = Engine("plain", _loop_accept, _loop_connect)
+
+
+def _fastest() -> Engine:
+    try:
+        import aiofastnet  # noqa: PLC0415 - there is no build for every machine
+    except ImportError:
+        return PLAIN
+    return Engine(
+        "fast",
+        aiofastnet.connect_accepted_socket,
+        aiofastnet.create_connection,
+        {"ssl_incoming_bio_size": _RECORD_BUFFER, "ssl_outgoing_bio_size": _RECORD_BUFFER},
+    )
+
+
+FAST: Final = _fastest()
+
+
+def peer_of(transport: asyncio.BaseTransport) -> Peer:
+    """Say who is at the other end of a transport."""
+    address = transport.get_extra_info("peername") or ("", 0)
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return Peer(address[:2])
+    certificate: bytes | None = tls.getpeercert(True)
+    if certificate is None:
+        return Peer(address[:2], tls_version=tls.version())
+    return Peer(address[:2], certificate, _chain_of(tls) or (certificate,), tls.version())
+
+
+def _chain_of(tls: Any) -> tuple[bytes, ...]:
+    if hasattr(tls, "get_unverified_chain"):
+        return tuple(tls.get_unverified_chain() or ())
+    # Python 3.11 and 3.12 have the question only on the inner object.
+    return tuple(each.public_bytes(_DER) for each in tls._sslobj.get_unverified_chain() or ())  # noqa: SLF001
+
+
+class Listener:
+    """Accepts connections on some sockets and hands each to `take`, with its address."""
+
+    def __init__(self, sockets: list[socket.socket], take: Callable[[socket.socket], None]) -> None:
+        self._sockets = sockets
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._accepting = False
+        self._retry: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket."""
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    def resume(self) -> None:
+        """Accept from now on."""
+        if not self._accepting and self._sockets:
+            self._accepting = True
+            self._watch()
+
+    def pause(self) -> None:
+        """Leave newcomers in the backlog."""
+        self._accepting = False
+        self._unwatch()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.pause()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    def _watch(self) -> None:
+        self._retry = None
+        for sock in self._sockets:
+            self._loop.add_reader(sock.fileno(), self._accept_some, sock)
+
+    def _unwatch(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        for sock in self._sockets:
+            self._loop.remove_reader(sock.fileno())
+
+    def _accept_some(self, listening: socket.socket) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            if not self._accepting:
+                return
+            try:
+                sock, _address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno not in _OUT_OF_SOMETHING:
+                    raise
+                _LOG.error("cannot accept connections for a moment: %s", error)
+                self._unwatch()
+                self._retry = self._loop.call_later(_ACCEPT_PAUSE_SECONDS, self._watch)
+                return
+            sock.setblocking(False)
+            self._take(sock)
+
+
+async def listening_sockets(
+    host: str, port: int, *, reuse_port: bool, backlog: int
+) -> list[socket.socket]:
+    """Listen on every address of the host name (empty: all), on one port; 0 finds a free one."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    refused: OSError | None = None
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            same_port = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sockets.append(_bound(family, (address[0], same_port, *address[2:]), reuse_port))
+            except OSError as error:
+                if error.errno not in _NO_SUCH_ADDRESS:
+                    raise
+                refused = error
+        if not sockets:
+            raise refused or OSError(f"{host} has no address")
+        for sock in sockets:
+            sock.listen(backlog)
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _bound(family: int, address: tuple[Any, ...], reuse_port: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,1 @@
+"""The only place that wires things together: ports to adapters, one module a process."""

@@ -1,0 +1,264 @@
+"""The process that keeps everything up to date: configuration, OCSP, certificates, the log.
+
+It writes what the workers read: the verified global configuration, and one snapshot of the
+server's own, swapped as a whole whenever something in it has changed.
+"""
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime
+
+from sild.components.confclient.cache import CachedConf, generation_of, read_cached
+from sild.components.confclient.download import ConfigurationClient, Places
+from sild.components.serverconf.clients import Clients
+from sild.components.serverconf.declaration import ServerDeclaration, apply_declaration
+from sild.components.serverconf.errors import ServerNotSet
+from sild.components.serverconf.schema import MIGRATIONS
+from sild.components.serverconf.snapshot_source import SnapshotSource
+from sild.components.serverconf.store import ConfigurationStore
+from sild.components.signer.acceptance import verify_importable
+from sild.components.signer.certificates import CertificateImport
+from sild.components.signer.ocsp_cache import OcspCache
+from sild.components.signer.ocsp_refresh import OcspRefresher
+from sild.components.signer.rpc import connect_control
+from sild.components.signer.usable import (
+    Circumstances,
+    UsableCertificates,
+    certificates_to_watch,
+    choose_usable,
+    statuses_to_set,
+)
+from sild.model.snapshot import ServerSnapshot
+from sild.model.tokens import CertificateEntry, CertificateStatus, OcspStatus, Token
+from sild.protocol.errors import (
+    CertValidation,
+    GlobalConfError,
+    GlobalConfOutdated,
+    MalformedGlobalConf,
+)
+from sild.protocol.ids import SecurityServerId
+from sild.protocol.pki.certificate import read_certificate
+from sild.runtime.clock import Clock, SystemClock
+from sild.runtime.database import Database
+from sild.runtime.fetch import Fetcher
+from sild.runtime.migrations import migrate
+from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
+from sild.runtime.schedule import Job, Period, Schedule
+from sild.servers.control_calls import ControlCalls, ControlStatus
+from sild.servers.internal_tls import make_internal_tls
+from sild.servers.layout import Layout
+from sild.servers.ocsp_http import HttpOcsp
+from sild.servers.settings import SecurityServerSettings
+from sild.servers.snapshots import read_snapshot, write_snapshot
+from sild.servers.worker_calls import WorkerCalls
+
+_LOG = logging.getLogger(__name__)
+
+
+class Control:
+    """Control, wired together."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: SecurityServerSettings,
+        database: Database,
+        fetcher: Fetcher,
+    ) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._clock: Clock = SystemClock()
+        self._store = ConfigurationStore(database)
+        self._clients = Clients(self._store, self._clock)
+        self._source = SnapshotSource(self._store)
+        self._signer = connect_control(layout.signer_admin_socket)
+        self._client = ConfigurationClient(
+            Places(layout.anchor_file, layout.globalconf),
+            settings.configuration_client,
+            fetcher,
+            self._clock,
+        )
+        self._ocsp_cache = OcspCache(layout.ocsp_cache)
+        self._ocsp = OcspRefresher(self._ocsp_cache, HttpOcsp(fetcher), self._clock, settings.ocsp)
+        self._cached: CachedConf | None = None
+        self._base: ServerSnapshot | None = None
+        self._snapshot = read_snapshot(layout.snapshot_file)
+        self._usable = UsableCertificates((), None, (), None)
+        self._conf_error: str | None = None
+        self._refreshing = asyncio.Lock()
+        self._workers = [
+            connect_rpc(layout.worker_socket(number), WorkerCalls)  # type: ignore[type-abstract]
+            for number in range(settings.server.workers)
+        ]
+        self._schedule = Schedule(self._clock)
+        self._download_job = self._plan()
+
+    def _plan(self) -> Job:
+        times = self._settings.configuration_client
+        interval = self._settings.server.refresh_interval
+        self._schedule.every("snapshot", Period(interval, interval), self._update)
+        return self._schedule.every(
+            "global-configuration",
+            Period(times.update_interval, times.retry_interval),
+            self._download,
+        )
+
+    async def run(self) -> None:
+        """Do all jobs until cancelled."""
+        await self._schedule.run()
+
+    async def status(self) -> ControlStatus:
+        """How the server fares."""
+        snapshot, cached = self._snapshot, self._cached
+        return ControlStatus(
+            snapshot.generation if snapshot else 0,
+            snapshot.server if snapshot else None,
+            cached.conf.valid_until if cached else None,
+            self._conf_error,
+            tuple(str(signing.member) for signing in self._usable.signing),
+            self._usable.authentication is not None,
+            self._usable.refusals,
+        )
+
+    async def declare(self, declaration: ServerDeclaration) -> None:
+        """Make the server's own configuration equal to the declaration."""
+        await apply_declaration(self._store, declaration, self._clock)
+        self._base = None
+        await self._update()
+
+    async def import_certificate(self, certificate: bytes) -> CertificateEntry:
+        """Keep a certificate: a signing one is registered thereby, and active if OCSP is good."""
+        conf = self._conf().conf
+        member = verify_importable(certificate, conf, self._clock.now())
+        if member is None:
+            order = CertificateImport(certificate, CertificateStatus.SAVED)
+            return await self._signer.import_certificate(order)
+        knowledge = await self._ocsp.ask_now(read_certificate(certificate), conf)
+        active = knowledge.status is OcspStatus.GOOD
+        order = CertificateImport(certificate, CertificateStatus.REGISTERED, active, member)
+        return await self._signer.import_certificate(order)
+
+    async def activate(self, sha256: str) -> None:
+        """Let a certificate be used, after its OCSP responder has said that it is good."""
+        token = await self._signer.status()
+        found = [
+            entry.certificate
+            for key in token.keys
+            for entry in key.certificates
+            if entry.sha256 == sha256
+        ]
+        if found:
+            knowledge = await self._ocsp.ask_now(read_certificate(found[0]), self._conf().conf)
+            if knowledge.status is not OcspStatus.GOOD:
+                message = f"certificate {sha256} is {knowledge.status.value} by its OCSP responder"
+                raise CertValidation(message)
+        await self._signer.set_active(sha256, active=True)
+        await self._update()
+
+    async def refresh(self) -> ControlStatus:
+        """Download the configuration, fetch OCSP responses, and tell the workers, now."""
+        await self._download_job.run_and_wait()
+        return await self.status()
+
+    async def _download(self) -> datetime:
+        try:
+            done = await self._client.refresh()
+        except GlobalConfError as error:
+            self._conf_error = error.message
+            raise
+        self._conf_error = None
+        await self._update()
+        return done.expires
+
+    def _conf(self) -> CachedConf:
+        generation = generation_of(self._layout.globalconf)
+        if generation is None:
+            message = "no global configuration has been downloaded yet"
+            raise GlobalConfOutdated(message)
+        if self._cached is None or self._cached.generation != generation:
+            self._cached = read_cached(self._layout.globalconf, self._cached)
+        return self._cached
+
+    async def _update(self) -> None:
+        """Bring the snapshot up to date, if there is enough to make one of."""
+        async with self._refreshing:
+            try:
+                cached = self._conf()
+                base = await self._follow(cached)
+            except (GlobalConfOutdated, MalformedGlobalConf, ServerNotSet) as error:
+                _LOG.debug("no snapshot yet: %s", error)
+                return
+            token = await self._registered(cached, base.server)
+            await self._ocsp.refresh(certificates_to_watch(token), cached.conf)
+            now = self._clock.now()
+            around = Circumstances(base.server, cached.conf, self._ocsp_cache, now)
+            self._usable = choose_usable(token, around)
+            await self._publish(base)
+
+    async def _follow(self, cached: CachedConf) -> ServerSnapshot:
+        """The server's own configuration, its clients' states led by the global one."""
+        base = self._base
+        if base is None:
+            base = self._base = await self._source.read(0)
+        changes = await self._clients.follow(cached.conf.clients_of(base.server))
+        for change in changes:
+            _LOG.info("%s is %s now", change.client, change.after.value)
+        if changes:
+            base = self._base = await self._source.read(0)
+        return base
+
+    async def _registered(self, cached: CachedConf, server: SecurityServerId) -> Token:
+        token = await self._signer.status()
+        changes = statuses_to_set(token, cached.conf, server)
+        for sha256, status in changes:
+            _LOG.info("the authentication certificate %s is %s now", sha256, status.value)
+            await self._signer.set_status(sha256, status)
+        return await self._signer.status() if changes else token
+
+    async def _publish(self, base: ServerSnapshot) -> None:
+        before = self._snapshot
+        wanted = replace(
+            base,
+            generation=before.generation if before else 0,
+            signing=self._usable.signing,
+            authentication=self._usable.authentication,
+        )
+        if wanted == before:
+            return
+        fresh = replace(wanted, generation=wanted.generation + 1)
+        await asyncio.to_thread(write_snapshot, self._layout.snapshot_file, fresh)
+        self._snapshot = fresh
+        for worker in self._workers:
+            try:
+                await worker.reload()
+            except RpcError as error:
+                _LOG.debug("a worker did not reload, it will by itself: %s", error)
+
+
+async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
+    """Control's main coroutine."""
+    make_internal_tls(layout.internal_tls, settings.server.internal_host, SystemClock().now())
+    async with AsyncExitStack() as opened:
+        database = await opened.enter_async_context(
+            Database.open(f"sqlite:///{layout.server_database.absolute()}")
+        )
+        await migrate(database, MIGRATIONS)
+        fetcher = await opened.enter_async_context(Fetcher())
+        control = Control(layout, settings, database, fetcher)
+        rpc = await serve_rpc(layout.control_socket, control, ControlCalls)
+        opened.push_async_callback(rpc.close)
+        await _until_stopped(control)
+
+
+async def _until_stopped(control: Control) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(control.run())
+        await stopping.wait()
+        running.cancel()

@@ -1,0 +1,84 @@
+"""A whole security server: its processes, started, watched and stopped as one."""
+
+import os
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sild.runtime.clock import SystemClock
+from sild.runtime.files import make_private_directory
+from sild.runtime.logs import configure_logs
+from sild.runtime.loop import run
+from sild.runtime.settings import read_settings
+from sild.runtime.supervise import Child, Fork, Supervisor
+from sild.servers.internal_tls import make_internal_tls
+from sild.servers.layout import Layout
+from sild.servers.settings import SecurityServerSettings
+
+# Imported once, before the processes fork: they share the memory, and start at once.
+_PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worker")
+
+
+def read_server_settings(layout: Layout) -> SecurityServerSettings:
+    """The server's settings from its file, where there is one, and the environment."""
+    path = layout.settings_file if layout.settings_file.exists() else None
+    return read_settings(SecurityServerSettings, path, os.environ)
+
+
+def prepare_home(layout: Layout, settings: SecurityServerSettings) -> None:
+    """Make what every process expects to be there."""
+    for directory in (layout.home, layout.run, layout.keys, layout.ocsp_cache):
+        make_private_directory(directory)
+    now = SystemClock().now()
+    make_internal_tls(layout.internal_tls, settings.server.internal_host, now)
+
+
+def run_security_server(home: Path) -> int:
+    """Run a security server until it is told to stop; gives the exit code."""
+    layout = Layout(home.absolute())
+    settings = read_server_settings(layout)
+    configure_logs(settings.logs, "supervisor")
+    prepare_home(layout, settings)
+    children = [
+        Child("signer", Fork(partial(_signer, layout, settings)), stage=0, prefixed=False),
+        Child("control", Fork(partial(_control, layout, settings)), stage=1, prefixed=False),
+        *(
+            Child(
+                f"worker-{number}",
+                Fork(partial(_worker, layout, settings, number)),
+                stage=2,
+                prefixed=False,
+            )
+            for number in range(settings.server.workers)
+        ),
+    ]
+    grace = settings.server.stop_grace
+    Supervisor(children, preload=_PRELOADED, stop_timeout=grace + 5).run()
+    return 0
+
+
+def _process(
+    name: str, settings: SecurityServerSettings, main: Callable[[], Coroutine[Any, Any, None]]
+) -> int:
+    configure_logs(settings.logs, name)
+    run(main())
+    return 0
+
+
+def _signer(layout: Layout, settings: SecurityServerSettings) -> int:
+    from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
+
+    return _process("signer", settings, partial(run_signer, layout, settings))
+
+
+def _control(layout: Layout, settings: SecurityServerSettings) -> int:
+    from sild.servers.control import run_control  # noqa: PLC0415 - preloaded by the supervisor
+
+    return _process("control", settings, partial(run_control, layout, settings))
+
+
+def _worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:
+    from sild.servers.worker import run_worker  # noqa: PLC0415 - preloaded by the supervisor
+
+    return _process(f"worker-{number}", settings, partial(run_worker, layout, settings, number))

@@ -1,0 +1,258 @@
+"""The process on the message path: listeners, both sides of the proxy, a journal of its own.
+
+It reads one snapshot of the server's configuration and the verified global configuration, both
+kept by control, and swaps its view when either changes. It knows no database.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from sild.components.messagelog.log import JournalLog
+from sild.components.proxy.client_side import ClientSide
+from sild.components.proxy.exchange import Exchanges
+from sild.components.proxy.listeners import Listeners, Sides
+from sild.components.proxy.outgoing import Sender
+from sild.components.proxy.peers import PeerOcsp, Peers
+from sild.components.proxy.routing import Routing
+from sild.components.proxy.server_side import ServerSide
+from sild.components.proxy.service_call import ServiceCaller, ServicePools, ServiceTls
+from sild.components.proxy.settings import ProxySettings
+from sild.components.proxy.signing import SigningQueues
+from sild.components.proxy.steps import ExchangeLog
+from sild.components.signer.rpc import connect_worker
+from sild.model.services import Service
+from sild.model.snapshot import AuthenticationCertificate
+from sild.protocol.algorithms import DigestAlgorithm
+from sild.runtime.clock import Clock, SystemClock
+from sild.runtime.files import SpoolDirectory, SpoolLimits
+from sild.runtime.http_client import ClientLimits, HttpClientPool
+from sild.runtime.journal import Journal, JournalLimits
+from sild.runtime.rpc import RpcServer, serve_rpc
+from sild.runtime.tls import (
+    AnyCertificate,
+    SwappableContext,
+    TlsIdentity,
+    TlsPolicy,
+    client_context,
+    server_context,
+    unverified_client_context,
+)
+from sild.servers.internal_tls import read_internal_tls
+from sild.servers.layout import Layout
+from sild.servers.settings import SecurityServerSettings
+from sild.servers.views import CurrentView
+from sild.servers.worker_calls import WorkerCalls, WorkerStatus
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 1.0
+
+
+class ServerTls:
+    """The TLS contexts between security servers, made anew when the certificate changes."""
+
+    def __init__(self, settings: ProxySettings) -> None:
+        maximum = (
+            ssl.TLSVersion.TLSv1_2 if settings.tls_maximum == "1.2" else ssl.TLSVersion.TLSv1_3
+        )
+        self._policy = TlsPolicy(maximum=maximum, ciphers12=settings.tls_ciphers)
+        self._certificate: bytes | None = None
+        self._client = unverified_client_context(self._policy, None)
+        self.listening: SwappableContext | None = None
+
+    def client(self) -> ssl.SSLContext:
+        """The context of connections to other servers, who are authenticated by `Peers`."""
+        return self._client
+
+    def wants(self, authentication: AuthenticationCertificate | None) -> bool:
+        """Whether the key of this certificate must be had first."""
+        return authentication is not None and authentication.certificate != self._certificate
+
+    def use(self, authentication: AuthenticationCertificate, key: bytes) -> None:
+        """Show this certificate on new connections."""
+        private = load_der_private_key(key, None)
+        chain = (authentication.certificate, *authentication.chain)
+        identity = TlsIdentity(private, chain)  # type: ignore[arg-type] # the signer made it
+        self._client = unverified_client_context(self._policy, identity)
+        # Any certificate passes the handshake, as with the reference; `peer` judges it with the
+        # OCSP responses of the message, before anything is done for it.
+        context = server_context(self._policy, identity, AnyCertificate.REQUIRED)
+        if self.listening is None:
+            self.listening = SwappableContext(context)
+        else:
+            self.listening.current = context
+        self._certificate = authentication.certificate
+
+
+class Worker:
+    """One worker, wired together."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: SecurityServerSettings,
+        number: int,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._clock: Clock = SystemClock()
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._signer = connect_worker(layout.signer_socket)
+        self._view = CurrentView(layout, self._clock)
+        self._tls = ServerTls(settings.proxy)
+        self._spool = SpoolDirectory(
+            layout.spool(number), SpoolLimits(memory=settings.proxy.memory_body_bytes)
+        )
+        self._journal = Journal.open(
+            layout.journal(number),
+            f"worker-{number}",
+            JournalLimits(segment_bytes=settings.message_log.segment_bytes),
+            self._clock,
+        )
+        self._steps = ExchangeLog(settings.proxy.exchange_log)
+        self._pools = ServicePools(settings.proxy.connect_seconds)
+        self._peers_pool = _peer_pool(settings.proxy)
+        self._ocsp_pool = _ocsp_pool(settings.proxy)
+        self._tasks = tasks
+        self._internal = read_internal_tls(layout.internal_tls)
+        self._listeners = self._wire()
+
+    def _wire(self) -> Listeners:
+        settings, clock = self._settings.proxy, self._clock
+        queues = SigningQueues(
+            self._signer, self._tasks.create_task, clock.now, settings.batch_limit
+        )
+        log = JournalLog(self._journal, self._settings.message_log, clock, self._tasks.create_task)
+        sender = Sender(queues, log, self._spool, clock)
+        exchanges = Exchanges(self._view, log, sender, self._spool, clock, settings, self._steps)
+        routing = Routing(clock, settings.route_memory_seconds)
+        ocsp = PeerOcsp(self._ocsp_pool, settings.ocsp_responder_port)
+        peers = Peers(self._peers_pool, ocsp, self._tls.client, routing, settings, clock)
+        services = ServiceCaller(self._pools, ServiceTls(self._verified, self._unverified))
+        self._service_contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
+        self._unverified_context = unverified_client_context(TlsPolicy(), self._internal)
+        sides = Sides(
+            ClientSide(exchanges, peers, routing, self._internal.chain[0]),
+            ServerSide(exchanges, services),
+        )
+        internal = SwappableContext(
+            server_context(TlsPolicy(), self._internal, AnyCertificate.WANTED)
+        )
+        return Listeners(exchanges, sides, internal)
+
+    def _unverified(self) -> ssl.SSLContext:
+        return self._unverified_context
+
+    def _verified(self, service: Service) -> ssl.SSLContext:
+        """A context that trusts the certificates that the provider has registered."""
+        trusted = self._view.current.get_client(service.id.provider).certificates
+        context = self._service_contexts.get(trusted)
+        if context is None:
+            context = client_context(TlsPolicy(), self._internal, trusted)
+            self._service_contexts[trusted] = context
+        return context
+
+    async def run(self, number: int) -> None:
+        """Serve until told to stop."""
+        shared = self._settings.server.workers > 1
+        rpc = await serve_rpc(self._layout.worker_socket(number), self, WorkerCalls)
+        try:
+            await self._refresh()
+            await self._listeners.start_internal(share_ports=shared)
+            await self._serve(share_ports=shared)
+        finally:
+            await self._close(rpc)
+
+    async def _serve(self, *, share_ports: bool) -> None:
+        serving = False
+        while not self._stopping.is_set():
+            if not serving and self._tls.listening is not None:
+                await self._listeners.start_external(self._tls.listening, share_ports=share_ports)
+                serving = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS if serving else 0.1):
+                    await self._stopping.wait()
+            await self._refresh()
+
+    async def _close(self, rpc: RpcServer) -> None:
+        await self._listeners.close(self._settings.server.stop_grace)
+        await rpc.close()
+        self._peers_pool.close()
+        self._ocsp_pool.close()
+        self._pools.close()
+        await self._journal.close()
+        self._spool.close()
+        self._steps.close()
+
+    async def _refresh(self) -> None:
+        """Take over what control has changed; what cannot be read leaves the view as it is."""
+        async with self._reloading:
+            try:
+                await self._take_over()
+            except Exception:  # noqa: BLE001 - the view before is better than none
+                _LOG.exception("the configuration could not be reloaded; the one before stays")
+
+    async def _take_over(self) -> None:
+        changed = self._view.read_changes()
+        if changed is None:
+            return
+        authentication = changed.authentication
+        if authentication is not None and self._tls.wants(authentication):
+            digest = DigestAlgorithm.SHA256.digest(authentication.certificate)
+            self._tls.use(authentication, await self._signer.auth_key(digest.hex()))
+            self._peers_pool.drop_resting()
+        self._view.swap(changed)
+        _LOG.info("configuration %d is in use", changed.snapshot.generation)
+
+    async def status(self) -> WorkerStatus:
+        """How it fares."""
+        return WorkerStatus(self._view.generation, self._view.is_ready, self._spool.on_disk)
+
+    async def reload(self) -> None:
+        """Look at the snapshot and the global configuration now."""
+        await self._refresh()
+
+    async def stop(self) -> None:
+        """Finish running messages and end."""
+        self.request_stop()
+
+    def request_stop(self) -> None:
+        """Finish running messages and end, as a signal handler says it."""
+        self._stopping.set()
+
+
+def _peer_pool(settings: ProxySettings) -> HttpClientPool:
+    return HttpClientPool(
+        ClientLimits(
+            connect_seconds=settings.connect_seconds,
+            header_seconds=settings.answer_seconds,
+            connections=settings.parallel_limit,
+            connections_per_target=settings.pooled_connections_per_target,
+        )
+    )
+
+
+def _ocsp_pool(settings: ProxySettings) -> HttpClientPool:
+    return HttpClientPool(
+        ClientLimits(
+            connect_seconds=settings.ocsp_connect_seconds,
+            header_seconds=settings.ocsp_read_seconds,
+            idle_seconds=settings.ocsp_read_seconds,
+        )
+    )
+
+
+async def run_worker(layout: Layout, settings: SecurityServerSettings, number: int) -> None:
+    """The worker's main coroutine."""
+    async with asyncio.TaskGroup() as tasks:
+        worker = Worker(layout, settings, number, tasks)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, worker.request_stop)
+        await worker.run(number)

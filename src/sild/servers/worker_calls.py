@@ -1,0 +1,30 @@
+"""What control and the supervisor ask of a worker."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a worker fares."""
+
+    generation: int
+    ready: bool
+    """Whether it can exchange messages: configured, certified, and the configuration valid."""
+    spooled_bytes: int
+
+
+class WorkerCalls(Protocol):
+    """What control and the supervisor may ask of a worker."""
+
+    async def status(self) -> WorkerStatus:
+        """How it fares."""
+        ...
+
+    async def reload(self) -> None:
+        """Look at the snapshot and the global configuration now."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish running messages and end."""
+        ...

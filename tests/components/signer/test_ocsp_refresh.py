@@ -1,0 +1,292 @@
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from components.signer.builders import global_conf
+from pki_builder import NOON, TestCa
+from sild.components.signer.ocsp_cache import OcspCache
+from sild.components.signer.ocsp_refresh import OcspRefresher, knowledge_of
+from sild.components.signer.settings import OcspSettings
+from sild.model.tokens import OcspStatus
+from sild.protocol.errors import HttpError, NetworkError
+from sild.protocol.pki.certificate import read_certificate
+from sild.protocol.pki.ocsp import build_ocsp_request
+from sild.runtime.clock import TurnedClock
+
+pytestmark = pytest.mark.anyio
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class Responders:
+    """OCSP responders of some CAs: what each address answers, and what it was asked."""
+
+    def __init__(self, clock, *cas):
+        self.clock = clock
+        self.cas = cas
+        self.certificates = []
+        self.asked = []
+        self.broken = {}
+        self.how = {}
+
+    async def fetch_ocsp(self, url, request):
+        self.asked.append((url, request))
+        for certificate in self.certificates:
+            for ca in self.cas:
+                if build_ocsp_request(certificate, ca.certificate) == request:
+                    return self.answer(url, ca, certificate)
+        raise NetworkError("nobody asked for")
+
+    def answer(self, url, ca, certificate):
+        broken = self.broken.get(url) or self.broken.get(certificate)
+        if isinstance(broken, bytes):
+            return broken
+        if broken is not None:
+            raise broken
+        how = {"this_update": self.clock.now().replace(microsecond=0)}
+        return ca.ocsp(certificate, **(how | self.how.get(certificate, {})))
+
+
+@pytest.fixture
+def clock():
+    clock = TurnedClock()
+    clock.turn_to(NOON)
+    return clock
+
+
+@pytest.fixture(scope="module")
+def ca():
+    return TestCa.create()
+
+
+@pytest.fixture
+def leaf(ca):
+    return ca.issue_sign().certificate
+
+
+@pytest.fixture
+def responders(clock, ca, leaf):
+    responders = Responders(clock, ca)
+    responders.certificates.append(leaf)
+    return responders
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return OcspCache(tmp_path / "ocsp")
+
+
+@pytest.fixture
+def refresher(cache, responders, clock):
+    return OcspRefresher(cache, responders, clock, OcspSettings())
+
+
+def status(conf, certificate, cache, clock):
+    return knowledge_of(certificate, conf.trust("DEV"), cache, clock.now()).status
+
+
+async def test_a_response_is_verified_and_kept_on_disk(
+    refresher, ca, leaf, clock, tmp_path, responders
+):
+    conf = global_conf(ca)
+    done = await refresher.refresh([leaf], conf)
+    assert [outcome.status for outcome in done.outcomes] == [OcspStatus.GOOD]
+    assert [url for url, _ in responders.asked] == ["http://ocsp.test/"]
+    assert [path.name for path in (tmp_path / "ocsp").iterdir()] == [f"{leaf.sha1.hex()}.ocsp"]
+    again = OcspCache(tmp_path / "ocsp")
+    assert status(conf, leaf, again, clock) is OcspStatus.GOOD
+
+
+async def test_a_response_is_asked_for_anew_when_the_interval_is_over(
+    refresher, ca, leaf, clock, responders
+):
+    conf = global_conf(ca, interval=1200)
+    done = await refresher.refresh([leaf], conf)
+    assert abs(done.next_at - clock.now() - timedelta(seconds=1200)) < SECOND
+    clock.turn(timedelta(seconds=1190))
+    await refresher.refresh([leaf], conf)
+    assert len(responders.asked) == 1
+    clock.turn(timedelta(seconds=11))
+    await refresher.refresh([leaf], conf)
+    assert len(responders.asked) == 2
+
+
+async def test_a_response_is_asked_for_before_it_goes_stale(refresher, ca, leaf, clock, responders):
+    conf = global_conf(ca, interval=100_000, freshness=3600)
+    done = await refresher.refresh([leaf], conf)
+    assert abs(done.next_at - clock.now() - timedelta(seconds=3300)) < 2 * SECOND
+    responders.how[leaf] = {"next_update": NOON + 100 * MINUTE}
+    conf = global_conf(ca, interval=1200, freshness=60)
+    clock.turn(timedelta(seconds=3301))
+    done = await refresher.refresh([leaf], conf)
+    assert abs(done.next_at - clock.now() - timedelta(seconds=30)) < 2 * SECOND
+
+
+async def test_a_failure_is_retried_after_a_minute(refresher, ca, leaf, clock, responders):
+    conf = global_conf(ca)
+    responders.broken[leaf] = NetworkError("no route")
+    done = await refresher.refresh([leaf], conf)
+    (outcome,) = done.outcomes
+    assert outcome.status is OcspStatus.MISSING
+    assert "no route" in outcome.error
+    assert abs(done.next_at - clock.now() - MINUTE) < SECOND
+    responders.broken.clear()
+    clock.turn(61 * SECOND)
+    done = await refresher.refresh([leaf], conf)
+    assert done.outcomes[0].status is OcspStatus.GOOD
+
+
+async def test_a_failure_keeps_what_was_known_until_it_goes_stale(
+    refresher, cache, ca, leaf, clock, responders
+):
+    conf = global_conf(ca)
+    await refresher.refresh([leaf], conf)
+    responders.broken[leaf] = NetworkError("no route")
+    clock.turn(30 * MINUTE)
+    done = await refresher.refresh([leaf], conf)
+    assert done.outcomes[0].status is OcspStatus.GOOD
+    assert done.outcomes[0].error
+    clock.turn(31 * MINUTE)
+    assert status(conf, leaf, cache, clock) is OcspStatus.STALE
+
+
+async def test_the_failure_of_one_does_not_stop_the_others(
+    refresher, cache, ca, leaf, clock, responders
+):
+    others = [ca.issue_sign(number=number).certificate for number in (5, 6)]
+    responders.certificates += others
+    responders.broken[leaf] = ZeroDivisionError("a defect of somebody's")
+    responders.broken[others[0]] = b"nonsense"
+    conf = global_conf(ca)
+    done = await refresher.refresh([leaf, *others], conf)
+    assert [outcome.status for outcome in done.outcomes] == [
+        OcspStatus.MISSING,
+        OcspStatus.MISSING,
+        OcspStatus.GOOD,
+    ]
+
+
+async def test_the_next_responder_is_asked_when_one_is_silent(
+    refresher, ca, leaf, clock, responders
+):
+    conf = global_conf(ca, urls=("http://first.test/", "http://second.test/"))
+    responders.broken["http://first.test/"] = HttpError("it answered 503")
+    done = await refresher.refresh([leaf], conf)
+    assert done.outcomes[0].status is OcspStatus.GOOD
+    assert [url for url, _ in responders.asked] == ["http://first.test/", "http://second.test/"]
+
+
+async def test_the_responder_in_the_certificate_is_asked_last(refresher, ca, clock, responders):
+    access = x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(
+                x509.AuthorityInformationAccessOID.OCSP,
+                x509.UniformResourceIdentifier("http://aia.test/"),
+            )
+        ]
+    )
+    leaf = ca.issue_sign(extensions=((access, False),)).certificate
+    responders.certificates.append(leaf)
+    responders.broken["http://ocsp.test/"] = NetworkError("silent")
+    done = await refresher.refresh([leaf], global_conf(ca))
+    assert done.outcomes[0].status is OcspStatus.GOOD
+    assert [url for url, _ in responders.asked] == ["http://ocsp.test/", "http://aia.test/"]
+
+
+@pytest.mark.parametrize("known", [OcspStatus.REVOKED, OcspStatus.UNKNOWN])
+async def test_bad_news_are_kept_as_knowledge(refresher, cache, ca, leaf, responders, known):
+    responders.how[leaf] = {"status": known.value}
+    conf = global_conf(ca)
+    done = await refresher.refresh([leaf], conf)
+    assert done.outcomes[0].status is known
+    assert status(conf, leaf, cache, responders.clock) is known
+
+
+@pytest.mark.parametrize("how", ["impostor", "other certificate", "too old", "of the future"])
+async def test_an_answer_that_proves_nothing_is_not_kept(
+    refresher, cache, ca, leaf, responders, how
+):
+    impostor = TestCa.create("Impostor")
+    other = ca.issue_sign(number=7).certificate
+    now = responders.clock.now().replace(microsecond=0)
+    responders.broken[leaf] = {
+        "impostor": ca.ocsp(leaf, this_update=now, signer=impostor.as_responder),
+        "other certificate": ca.ocsp(other, this_update=now),
+        "too old": ca.ocsp(leaf, this_update=now - 61 * MINUTE),
+        "of the future": ca.ocsp(leaf, this_update=now + 5 * MINUTE),
+    }[how]
+    conf = global_conf(ca)
+    done = await refresher.refresh([leaf], conf)
+    assert done.outcomes[0].error
+    assert cache.find(leaf) is None
+
+
+async def test_an_old_answer_does_not_undo_a_revocation(
+    refresher, cache, ca, leaf, clock, responders
+):
+    conf = global_conf(ca)
+    responders.how[leaf] = {"status": "revoked"}
+    await refresher.refresh([leaf], conf)
+    responders.how[leaf] = {"this_update": NOON - MINUTE}
+    clock.turn(21 * MINUTE)
+    await refresher.refresh([leaf], conf)
+    assert status(conf, leaf, cache, clock) is OcspStatus.REVOKED
+
+
+async def test_intermediates_are_asked_about_too_and_the_top_is_not(tmp_path, cache, ca, clock):
+    middle = TestCa.create("Middle CA", parent=ca)
+    leaf = middle.issue_sign().certificate
+    responders = Responders(clock, ca, middle)
+    responders.certificates += [leaf, middle.certificate]
+    refresher = OcspRefresher(cache, responders, clock, OcspSettings())
+    done = await refresher.refresh([leaf], global_conf(ca, (middle,)))
+    assert {outcome.certificate for outcome in done.outcomes} == {leaf, middle.certificate}
+    assert {outcome.status for outcome in done.outcomes} == {OcspStatus.GOOD}
+
+
+async def test_a_self_signed_certificate_is_not_asked_about(refresher, ca, responders):
+    await refresher.refresh([ca.certificate], global_conf(ca))
+    assert responders.asked == []
+
+
+async def test_what_is_wanted_no_longer_is_forgotten(refresher, cache, ca, leaf, tmp_path):
+    conf = global_conf(ca)
+    await refresher.refresh([leaf], conf)
+    await refresher.refresh([], conf)
+    assert cache.find(leaf) is None
+    assert list((tmp_path / "ocsp").iterdir()) == []
+
+
+async def test_a_response_that_was_tampered_with_on_disk_counts_for_nothing(
+    refresher, cache, ca, leaf, clock, tmp_path
+):
+    conf = global_conf(ca)
+    await refresher.refresh([leaf], conf)
+    path = tmp_path / "ocsp" / f"{leaf.sha1.hex()}.ocsp"
+    path.write_bytes(ca.ocsp(leaf, this_update=NOON, signer=TestCa.create("X").as_responder))
+    assert status(conf, leaf, OcspCache(tmp_path / "ocsp"), clock) is OcspStatus.MISSING
+    path.write_bytes(b"nonsense")
+    assert status(conf, leaf, OcspCache(tmp_path / "ocsp"), clock) is OcspStatus.MISSING
+
+
+async def test_a_file_too_large_is_passed_over(tmp_path, ca, leaf, caplog):
+    directory = tmp_path / "ocsp"
+    OcspCache(directory)
+    (directory / f"{leaf.sha1.hex()}.ocsp").write_bytes(bytes(200_000))
+    (directory / "README").write_bytes(b"")
+    assert OcspCache(directory).find(leaf) is None
+    assert "passed over" in caplog.text
+
+
+async def test_a_certificate_can_be_asked_about_at_once(refresher, ca, leaf, responders):
+    conf = global_conf(ca)
+    await refresher.refresh([leaf], conf)
+    knowledge = await refresher.ask_now(read_certificate(leaf.der), conf)
+    assert knowledge.status is OcspStatus.GOOD
+    assert len(responders.asked) == 2
+
+
+async def test_without_any_responder_nobody_is_asked(refresher, ca, leaf):
+    with pytest.raises(NetworkError, match="no responder"):
+        await refresher.ask_now(leaf, global_conf(ca, urls=()))

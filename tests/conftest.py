@@ -1,0 +1,68 @@
+"""What every test may ask for."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+pytest_plugins = ["conformance", "pytester"]
+
+_REPOSITORY = Path(__file__).parent.parent
+_SHARED = Path(os.environ.get("SILD_SHARED", _REPOSITORY.parent / "shared"))
+
+hypothesis.settings.register_profile(
+    "quick",
+    max_examples=60,
+    deadline=None,  # a busy machine is not a defect
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "soak", hypothesis.settings.get_profile("quick"), max_examples=20_000, derandomize=False
+)
+hypothesis.settings.load_profile("soak" if "SILD_SOAK" in os.environ else "quick")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Artefacts that the reference implementation made; INDEX.tsv says what each must give."""
+    return _shared("vectors")
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The published XML schemas."""
+    return _shared("contracts/xsd")
+
+
+def _shared(name: str) -> Path:
+    path = _SHARED / name
+    if not path.is_dir():
+        pytest.skip(f"no {name} in {_SHARED}: set SILD_SHARED to the folder that has it")
+    return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _unless_skips_fail((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _unless_skips_fail((yield))
+
+
+def _unless_skips_fail(report):
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("SILD_NO_SKIP") == "1":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"SILD_NO_SKIP=1 and {report.nodeid} was skipped: {reason}"
+    return report

@@ -1,0 +1,142 @@
+"""Both ends of HTTP for tests: certificates, servers under way, and peers that speak raw bytes."""
+
+import asyncio
+import datetime as dt
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from sild.runtime.clock import SystemClock
+from sild.runtime.http_server import Endpoint, Limits, Response, serve
+from sild.runtime.tls import TlsIdentity
+
+LOCAL = "127.0.0.1"
+HOST = b"Host: a\r\n"
+
+
+@dataclass(frozen=True)
+class Made:
+    certificate: x509.Certificate
+    key: object
+    above: tuple = ()
+
+    @property
+    def der(self):
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def chain(self):
+        return (self.der, *(each.der for each in self.above))
+
+    @property
+    def identity(self):
+        return TlsIdentity(self.key, self.chain)
+
+
+def made(name, issuer=None, *, ca=False, key=None, above=()):
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca, None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    )
+    certificate = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    return Made(certificate, key, above)
+
+
+@dataclass(frozen=True)
+class Pki:
+    root: Made
+    middle: Made
+    server: Made
+    client: Made
+    rsa_server: Made
+    stranger: Made
+
+
+@cache
+def pki():
+    root = made("root", ca=True)
+    middle = made("middle", root, ca=True)
+    return Pki(
+        root=root,
+        middle=middle,
+        server=made("localhost", middle, above=(middle,)),
+        client=made("client", middle, above=(middle,)),
+        rsa_server=made("localhost", middle, key=rsa.generate_private_key(65537, 2048)),
+        stranger=made("stranger"),
+    )
+
+
+@asynccontextmanager
+async def serving(handler, *, engine, tls=None, **limits):
+    endpoint = Endpoint(LOCAL, 0, tls, engine=engine)
+    server = await serve(handler, endpoint, Limits(**limits), SystemClock())
+    try:
+        yield server
+    finally:
+        await server.close(0)
+
+
+@asynccontextmanager
+async def raw_server(conversation, tls=None):
+    """Run `conversation(reader, writer)` with whoever connects; gives the port."""
+
+    async def talk(reader, writer):
+        try:
+            await conversation(reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(talk, LOCAL, 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def raw_exchange(port, *pieces, pause=0.02, seconds=5):
+    """Send pieces of bytes, then read to the end of the connection."""
+    reader, writer = await asyncio.open_connection(LOCAL, port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), seconds)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def read_request(reader):
+    """Read a head and, of a chunked or measured body, all of it; gives the head."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    if b"chunked" in head:
+        await reader.readuntil(b"0\r\n\r\n")
+    return head
+
+
+async def echo(request):
+    return Response(200, b"OK", [(b"X-Target", request.target)], await request.body.read_all(1 << 20))
+
+
+def post(body, *more, target=b"/"):
+    lines = [b"POST %b HTTP/1.1" % target, b"Host: a", b"Content-Length: %d" % len(body), *more]
+    return b"\r\n".join([*lines, b"", body])
