@@ -1,8 +1,8 @@
 """Signed messages for tests, and the other ways of writing their documents that peers may have.
 
-    signer = TestSigner.create()
-    [signed] = signer.sign({"/message.xml": b"hello"})
-    signed.signature, signed.hash_chain_result, signed.hash_chain
+signer = TestSigner.create()
+[signed] = signer.sign({"/message.xml": b"hello"})
+signed.signature, signed.hash_chain_result, signed.hash_chain
 """
 
 import base64
@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 
 from pki_builder import MEMBER, NOON, Issued, TestCa, TestTsa
-from sild.protocol.algorithms import SignatureAlgorithm
+from sild.protocol.algorithms import SignatureAlgorithm, ecdsa_raw_from_der
 from sild.protocol.pki.trust import Trust
+from sild.protocol.safexml import canonical, read_xml
 from sild.protocol.signature.batch import SignatureBatch
 from sild.protocol.signature.hashchain import Leaf
 from sild.protocol.signature.verify import SignedParts
@@ -44,7 +45,9 @@ class TestSigner:
     trust: Trust
 
     @classmethod
-    def create(cls, kind="ec", *, depth=0, member=MEMBER, ca=None, name="Test CA", ocsp=None, **wish):
+    def create(
+        cls, kind="ec", *, depth=0, member=MEMBER, ca=None, name="Test CA", ocsp=None, **wish
+    ):
         """A signer whose CA is `depth` intermediates below the approved one."""
         top = ca = ca or TestCa.create(name, kind=kind)
         chain = []
@@ -77,8 +80,6 @@ class TestSigner:
 
         It uses the parser for the canonical forms, and leaves all else as it is.
         """
-        from sild.protocol.safexml import canonical, read_xml  # noqa: PLC0415
-
         root = read_xml(document)
         signature = root[0] if root.tag.endswith("XAdESSignatures") else root
         properties = signature.find(".//{*}SignedProperties")
@@ -90,8 +91,6 @@ class TestSigner:
         signature = root[0] if root.tag.endswith("XAdESSignatures") else root
         value = self.key.sign(canonical(signature[0]))
         if "ECDSA" in self.identity.algorithm.name:
-            from sild.protocol.algorithms import ecdsa_raw_from_der  # noqa: PLC0415
-
             value = ecdsa_raw_from_der(value, self.key.key.key_size // 8)
         return re.sub(
             rb'(<ds:SignatureValue Id="signature-value">)[^<]*',
@@ -117,7 +116,13 @@ def as_reference_writes(document):
 
     head = re.sub(rb"(<ds:DigestValue>)([^<]*)(</)", wrapped, head)
     head = re.sub(rb"(<ds:X509Certificate>)([^<]*)(</)", wrapped, head)
-    head = re.sub(rb"(<ds:(?:SignatureValue Id=\"signature-value\"|X509Certificate)>)", rb"\1\n", head)
+    head = re.sub(
+        rb"(<ds:(?:SignatureValue Id=\"signature-value\"|X509Certificate)>)", rb"\1\n", head
+    )
     head = re.sub(rb"(</ds:(?:SignatureValue|X509Certificate)>)", rb"\n\1", head)
-    head = re.sub(rb"(/>|</ds:[A-Za-z0-9]+>|<ds:(?:Signature Id=\"signature\"|SignedInfo|KeyInfo|X509Data|Reference [^>]*)>)", rb"\1\n", head)
+    head = re.sub(
+        rb"(/>|</ds:[A-Za-z0-9]+>|<ds:(?:Signature Id=\"signature\"|SignedInfo|KeyInfo|X509Data|Reference [^>]*)>)",
+        rb"\1\n",
+        head,
+    )
     return head + properties + tail.replace(b"</ds:Object>", b"</ds:Object>\n")

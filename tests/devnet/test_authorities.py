@@ -142,6 +142,14 @@ async def test_a_certificate_that_was_never_issued_is_unknown(running, run_autho
     assert response.status is OcspStatus.UNKNOWN
 
 
+async def test_a_ca_knows_only_what_it_issued_itself(run_authorities, ask):
+    running = await run_authorities(ca=CaSettings(has_intermediate=True))
+    certificate = running.issue()
+    assert (await ask(running, certificate)).status is OcspStatus.GOOD
+    root = running.ca.root.credential.certificate
+    assert (await ask(running, certificate, root)).status is OcspStatus.UNKNOWN
+
+
 async def test_nothing_is_said_of_another_authoritys_certificates(running, run_authorities, ask):
     other = await run_authorities()
     issuer = other.ca.issuer.credential.certificate
@@ -257,7 +265,9 @@ def refusal(answer):
         ({"req_policy": "1.2.3"}, "unaccepted_policy"),
     ],
 )  # fmt: skip
-async def test_a_request_that_cannot_be_granted_is_refused_with_a_reason(running, http, change, reason):
+async def test_a_request_that_cannot_be_granted_is_refused_with_a_reason(
+    running, http, change, reason
+):
     imprint = {"hash_algorithm": {"algorithm": "sha512"}, "hashed_message": bytes(64)}
     request = tsp.TimeStampReq({"version": "v1", "message_imprint": imprint} | change).dump()
     answer = await http.post(f"{running.url}/tsa", content=request, headers=TSP)
@@ -272,6 +282,12 @@ async def test_what_is_no_time_stamp_request_is_refused(running, http):
 def test_an_unknown_profile_is_refused(clock):
     with pytest.raises(IncorrectCertificate):
         Authorities(AuthoritiesSettings(profile="none"), clock)
+
+
+@pytest.mark.parametrize("name", ["", "ca", "ocsp", "root", "../tsa", "a-very-long-name"])
+def test_a_time_stamper_needs_a_name_of_its_own(clock, name):
+    with pytest.raises(DevnetError, match="time-stamper"):
+        Authorities(AuthoritiesSettings(tsas=("tsa", name)), clock)
 
 
 def test_unserved_authorities_cannot_be_published(clock):
@@ -343,9 +359,7 @@ async def test_openssl_accepts_the_time_stamps(
 
 
 def test_openssl_accepts_an_authentication_certificate_for_both_sides(tmp_path, clock, request_for):
-    authorities = Authorities(
-        AuthoritiesSettings(ca=CaSettings(has_intermediate=True)), clock
-    )
+    authorities = Authorities(AuthoritiesSettings(ca=CaSettings(has_intermediate=True)), clock)
     leaf = authorities.ca.sign_request(
         request_for(dns_name="a.example"), CertificateUse.AUTHENTICATION
     )

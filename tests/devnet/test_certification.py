@@ -112,7 +112,9 @@ def test_a_request_that_another_key_signed_is_not_granted(ca):
     unsigned = prepare_csr(write_name((("CN", "x"),)), key.public_key(), CertificateUse.SIGNING)
     digest = unsigned.algorithm.digest_algorithm.primitive
     with pytest.raises(DevnetError, match="own key"):
-        ca.sign_request(unsigned.finish(sign_with(other, unsigned.tbs, digest)), CertificateUse.SIGNING)
+        ca.sign_request(
+            unsigned.finish(sign_with(other, unsigned.tbs, digest)), CertificateUse.SIGNING
+        )
 
 
 @pytest.mark.parametrize("request_", [b"", b"no request", b"-----BEGIN NOTHING-----", b"\x30\x00"])

@@ -14,7 +14,13 @@ from sild.protocol.errors import (
 )
 from sild.protocol.signature import chaindocuments
 from sild.protocol.signature.chaindocuments import read_chain, read_result
-from sild.protocol.signature.hashchain import HashTree, Leaf, PartDigest, resolve_chain, verify_chain
+from sild.protocol.signature.hashchain import (
+    HashTree,
+    Leaf,
+    PartDigest,
+    resolve_chain,
+    verify_chain,
+)
 
 MESSAGE = "/message.xml"
 SHA256 = DigestAlgorithm.SHA256

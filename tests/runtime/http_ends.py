@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,8 +15,30 @@ from cryptography.x509.oid import NameOID
 from sild.runtime.clock import SystemClock
 from sild.runtime.http_server import Endpoint, Limits, Response, serve
 from sild.runtime.tls import TlsIdentity
+from sild.runtime.transport import FAST, PLAIN, Engine
 
 LOCAL = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class LoopAndEngine:
+    use_uvloop: bool
+    engine: Engine
+
+    @property
+    def backend(self):
+        return "asyncio", {"use_uvloop": self.use_uvloop}
+
+    def __str__(self):
+        return f"{'uvloop' if self.use_uvloop else 'asyncio'}-{self.engine.name}"
+
+
+# What production uses first, its fallback last.
+LOOPS_AND_ENGINES = [
+    LoopAndEngine(use_uvloop=True, engine=FAST),
+    LoopAndEngine(use_uvloop=False, engine=FAST),
+    LoopAndEngine(use_uvloop=False, engine=PLAIN),
+]
 HOST = b"Host: a\r\n"
 
 
@@ -98,9 +120,8 @@ async def raw_server(conversation, tls=None):
 
     async def talk(reader, writer):
         try:
-            await conversation(reader, writer)
-        except ConnectionError:
-            pass
+            with suppress(ConnectionError, EOFError):
+                await conversation(reader, writer)
         finally:
             writer.close()
 
@@ -111,13 +132,13 @@ async def raw_server(conversation, tls=None):
         server.close()
 
 
-async def raw_exchange(port, *pieces, pause=0.02, seconds=5):
+async def raw_exchange(port, *pieces, pause=0.01, seconds=5):
     """Send pieces of bytes, then read to the end of the connection."""
     reader, writer = await asyncio.open_connection(LOCAL, port)
     try:
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
+            await asyncio.sleep(pause if number else 0)
             writer.write(piece)
-            await asyncio.sleep(pause)
         return await asyncio.wait_for(reader.read(), seconds)
     except ConnectionError:
         return b""
@@ -134,7 +155,9 @@ async def read_request(reader):
 
 
 async def echo(request):
-    return Response(200, b"OK", [(b"X-Target", request.target)], await request.body.read_all(1 << 20))
+    return Response(
+        200, b"OK", [(b"X-Target", request.target)], await request.body.read_all(1 << 20)
+    )
 
 
 def post(body, *more, target=b"/"):

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import binascii
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -54,6 +55,7 @@ _REQUEST_LIMIT = 64 * 1024
 _OCSP_RESPONSE = "application/ocsp-response"
 _TIMESTAMP_REPLY = "application/timestamp-reply"
 _PROFILE = "ee.ria.xroad.common.certificateprofile.impl.BasicCertificateProfileInfoProvider"
+_TAKEN = frozenset({"ca", "ocsp", "root", "root-ocsp"})
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +85,7 @@ class Authorities:
         self, settings: AuthoritiesSettings, clock: Clock, state: Path | None = None
     ) -> None:
         get_profile(settings.profile)
+        _check_names(settings.tsas)
         self._settings = settings
         self.ca = CertificationAuthority(settings.ca, clock, CredentialStore(state))
         self.ocsp = OcspResponder(self.ca, clock, settings.next_update)
@@ -190,6 +193,13 @@ class Authorities:
         except TimeoutError:
             pass
         return PlainTextResponse("silent, as was asked for", 503)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Names of time-stampers are paths, names of files, and stand in certificates."""
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9-]{1,10}", name) or name in _TAKEN:
+            raise DevnetError(f"a time-stamper cannot be called {name!r}")
 
 
 def _certificate(level: CaLevel, request: Request) -> Response:

@@ -437,6 +437,8 @@ class Ecosystem:
         key = await self._key(server, f"sign {member.member_code}", KeyUsage.SIGNING, algorithm)
         name = self.topology.get_member(member).name
         certificate = await self._certificate(server, key, CertificateUse.SIGNING, member, name)
+        if member in self.topology.broken.revoked_signing:
+            self.authorities.ca.revoke(read_certificate(certificate).serial)
         await server.control.import_certificate(certificate)
 
     async def _auth_certificate(self, server: RunningServer) -> None:

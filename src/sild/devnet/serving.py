@@ -1,5 +1,7 @@
 """Small HTTP applications on the event loop of whoever wants them served."""
 
+import asyncio
+import contextlib
 import errno
 import socket
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ from starlette.types import ASGIApp
 from sild.devnet.errors import DevnetError
 
 _BACKLOG = 1024
-_GRACE_SECONDS = 1
+_GRACE_SECONDS = 1.0
+_MOMENT = 0.005
 
 
 class BodyTooLarge(DevnetError):
@@ -27,7 +30,6 @@ class Served:
     host: str
     port: int
     _server: uvicorn.Server
-    _socket: socket.socket
 
     @property
     def address(self) -> str:
@@ -41,7 +43,20 @@ class Served:
 
     async def close(self) -> None:
         """Stop listening; requests under way have a second left."""
-        await self._server.shutdown([self._socket])
+        state = self._server.server_state
+        for listening in self._server.servers:
+            listening.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_SECONDS):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event
+                    await asyncio.sleep(_MOMENT)
+        for task in list(state.tasks):
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,8 +73,8 @@ class Served:
 async def serve_app(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Served:
     """Serve an application on the running loop; port 0 is any that is free.
 
-    Signals, logs and the loop stay the caller's: only the two halves of the server's life are
-    used, not what it does around them as the main program of a process.
+    Signals, logs and the loop stay the caller's: uvicorn is started without what it does beside
+    as the main program of a process, and closed by `Served`.
     """
     config = uvicorn.Config(
         app,
@@ -72,7 +87,6 @@ async def serve_app(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Ser
         server_header=False,
         date_header=False,
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     config.load()
     server = uvicorn.Server(config)
@@ -83,12 +97,13 @@ async def serve_app(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Ser
     except BaseException:
         listener.close()
         raise
-    return Served(host, listener.getsockname()[1], server, listener)
+    return Served(host, listener.getsockname()[1], server)
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises DevnetError saying why there can be none."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio spares connections Nagle's delays only where the protocol is named.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -79,6 +79,7 @@ class HttpClientPool:
             )
         )
         self._connections: set[Connection] = set()
+        self._counted: set[Connection] = set()  # those of them that are not closing
         self._resting: dict[Target, list[Connection]] = {}
         self._places: Counter[Target] = Counter()  # of connections that are open or opening
         self._queue: deque[tuple[Target, asyncio.Future[Connection | None]]] = deque()
@@ -166,12 +167,15 @@ class HttpClientPool:
         self._resting.setdefault(connection.target, []).append(connection)
         self._serve_queue()
 
+    def let_go(self, connection: Connection) -> None:
+        """Give the place of a connection that is closing to another."""
+        if self._forget(connection):
+            self._serve_queue()
+
     def went(self, connection: Connection) -> None:
         """Forget a connection that is lost."""
-        self._unrest(connection)
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self._give_place(connection.target)
+        self._connections.discard(connection)
+        self.let_go(connection)
 
     def _rested(self, target: Target) -> Connection | None:
         """Take the connection that came to rest last, as long as it looks alive."""
@@ -181,15 +185,22 @@ class HttpClientPool:
                 del self._resting[target]
             if connection.lease():
                 return connection
+            self._forget(connection)
             connection.discard()
         return None
 
-    def _unrest(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection) -> bool:
+        """Take a connection out of the count, and say whether it was in it."""
+        if connection not in self._counted:
+            return False
+        self._counted.remove(connection)
+        self._free(connection.target)
         resting = self._resting.get(connection.target, [])
         if connection in resting:
             resting.remove(connection)
             if not resting:
                 del self._resting[connection.target]
+        return True
 
     async def _place(self, target: Target) -> Connection | None:
         """Take a place for a new connection, or another's connection when that comes first."""
@@ -228,15 +239,18 @@ class HttpClientPool:
             return True
         for resting in self._resting.values():
             oldest = resting[0]
-            self.went(oldest)
+            self._forget(oldest)
             oldest.discard()
             return True
         return False
 
-    def _give_place(self, target: Target) -> None:
+    def _free(self, target: Target) -> None:
         self._places[target] -= 1
         if not self._places[target]:
             del self._places[target]
+
+    def _give_place(self, target: Target) -> None:
+        self._free(target)
         self._serve_queue()
 
     def _serve_queue(self) -> None:
@@ -294,6 +308,7 @@ class HttpClientPool:
         if not connection.is_open:
             raise PeerGone(f"{target} closed the connection at once")
         self._connections.add(connection)
+        self._counted.add(connection)
         return connection
 
 

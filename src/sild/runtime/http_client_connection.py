@@ -38,6 +38,7 @@ from sild.runtime.http_wire import (
     join_head,
     lowered_names,
 )
+from sild.runtime.transport import ended_by_peer
 
 # What delimits a message is this module's business, and it does not wait for 100 (Continue).
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect"})
@@ -51,6 +52,9 @@ class Home(Protocol):
 
     def take_back(self, connection: "Connection") -> None:
         """Keep a connection that can be used again."""
+
+    def let_go(self, connection: "Connection") -> None:
+        """Give the place of a connection that is closing to another."""
 
     def went(self, connection: "Connection") -> None:
         """Forget a connection that is lost."""
@@ -120,8 +124,9 @@ class Connection(Wire):
             self.discard()
 
     def discard(self) -> None:
-        """Close the connection."""
+        """Close the connection; its place in the pool is free at once."""
         self._keeps = False
+        self._home.let_go(self)
         if self._answer is None:
             self.close()
         else:
@@ -165,15 +170,18 @@ class Connection(Wire):
         self._home.went(self)
 
     def eof_received(self) -> None:
-        """End the body that ends with the connection; without TLS's own goodbye, it is cut."""
-        if self._arriving is not None and self._until_end:
+        """End the body that ends with the connection."""
+        transport = self._transport
+        if self._until_end and transport is not None and ended_by_peer(transport):
             self._end_answer()
 
     def data_received(self, data: bytes) -> None:
         """Parse; bytes that nobody asked for make the connection useless."""
-        if self._answer is None or self._complete:
+        if self._answer is None:
+            self.discard()
+            return
+        if self._complete:
             self._keeps = False
-            self.close()
             return
         self._received = True
         self._quiet += len(data)
@@ -198,7 +206,7 @@ class Connection(Wire):
     def read_expired(self) -> None:
         """Give up on a silent server; let go of a connection that nobody needed."""
         if self._answer is None:
-            self.close()
+            self.discard()
             return
         limits = self._limits
         part, seconds = "head", limits.header_seconds
@@ -321,7 +329,7 @@ class Connection(Wire):
         answer: asyncio.Future[ClientResponse] = self.loop.create_future()
         self._answer = answer
         self._is_head = head.method == b"HEAD"
-        self._received = self._complete = self._sent = False
+        self._received = self._complete = self._sent = self._until_end = False
         self._quiet = 0
         try:
             if body is None or isinstance(body, bytes):

@@ -136,6 +136,21 @@ class BodyReader:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    async def gather(self, limit: int) -> bytes | None:
+        """Wait until all of it is there, or more than so many bytes; then `complete` tells which.
+
+        Nothing is taken: who iterates afterwards gets everything. The limit must be below the
+        connection's `buffered_bytes`, at which the peer is made to wait.
+        """
+        while self.complete is None and self.buffered <= limit:
+            if self.ended:
+                self.settle()
+            elif self._error is not None:
+                raise self._error
+            else:
+                await self._more()
+        return self.complete
+
     async def _more(self) -> None:
         self._waiter = self._wire.loop.create_future()
         self._wire.body_wanted()

@@ -151,6 +151,8 @@ def _context(protocol: int, policy: TlsPolicy) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise TlsSetupError(f"the TLS policy {policy} cannot be offered: {error}") from error
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # A connection that ends without TLS's own goodbye may have been cut by anybody.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if protocol == ssl.PROTOCOL_TLS_SERVER:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         with _readable(_FFDHE2048) as path:

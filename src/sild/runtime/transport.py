@@ -140,6 +140,21 @@ def _chain_of(tls: Any) -> tuple[bytes, ...]:
     return tuple(each.public_bytes(_DER) for each in tls._sslobj.get_unverified_chain() or ())  # noqa: SLF001
 
 
+def ended_by_peer(transport: asyncio.BaseTransport) -> bool:
+    """Say, in `eof_received`, whether the peer itself ended the stream.
+
+    TLS has a goodbye of its own; without it, anybody may have cut the connection. The fast engine
+    then does not call `eof_received` at all; asyncio's does, so OpenSSL is asked again.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject):
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLError:
+        return False
+
+
 class Listener:
     """Accepts connections on some sockets and hands each to `take`, with its address."""
 

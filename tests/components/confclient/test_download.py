@@ -391,14 +391,26 @@ def test_a_partner_that_is_no_longer_named_is_dropped(tmp_path):
     assert set(installation.conf.instances) == {"DEV"}
 
 
-@pytest.mark.parametrize("instance", ["DEV", "..", "FI"])
+@pytest.mark.parametrize("instance", ["DEV", "..", "."])
 def test_a_partner_that_cannot_be_one_costs_only_itself(tmp_path, instance):
-    bad = Anchor(instance, (Source("http://fi.test/externalconf", (b"bar",)),))
+    bad = Publisher(instance, "bad.test", "externalconf", silent=())
     own, partner = federation()
-    own.private = sample_private(anchors=(bad, partner.anchor()))
-    installation = Installation(tmp_path, own, partner, allowed_federations="all")
+    own.private = sample_private(anchors=(bad.anchor(), partner.anchor()))
+    installation = Installation(tmp_path, own, bad, partner, allowed_federations="all")
     installation.refresh()
     assert set(installation.conf.instances) == {"DEV", "EE"}
+    assert installation.conf.private == own.private
+    assert bad.requests == []
+
+
+def test_a_partner_with_a_bad_certificate_costs_only_itself(tmp_path):
+    own, partner = federation()
+    bad = Anchor("FI", (Source("http://fi.test/externalconf", (b"bar",)),))
+    own.private = sample_private(anchors=(bad, partner.anchor()))
+    installation = Installation(tmp_path, own, partner, allowed_federations="all")
+    done = installation.refresh()
+    assert set(installation.conf.instances) == {"DEV", "EE"}
+    assert [source.instance for source in done.sources] == ["DEV", "FI", "EE"]
 
 
 @contextlib.asynccontextmanager

@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pki_builder import MEMBER, NOON, TestCa, TestTsa
+from signing_builder import ATTACHMENT, MESSAGE, TestSigner, leaf_of
 from sild.protocol.asic.container import (
     Container,
     read_container,
@@ -28,7 +30,6 @@ from sild.protocol.ids import ClientId
 from sild.protocol.signature.hashchain import HashTree
 from sild.protocol.signature.names import SIGNATURES, TS_HASH_CHAIN
 from sild.protocol.signature.verify import read_signature
-from signing_builder import ATTACHMENT, MESSAGE, TestSigner, leaf_of
 
 SUBSYSTEM = MEMBER.subsystem("S1")
 REQUEST = (
@@ -220,6 +221,26 @@ def test_a_message_of_another_member_is_refused():
         verify_container(stamped(signed, parts), TRUSTS)
 
 
+def test_a_signature_value_by_another_key_is_refused():
+    (signed,) = SIGNER.sign(ONE)
+    (other,) = TestSigner.create(number=7).sign(ONE)
+    value = re.compile(rb'("signature-value">)([^<]*)')
+    forged = value.sub(rb"\g<1>" + value.search(other.signature)[2], signed.signature)
+    container = stamped(replace(signed, signature=forged), ONE)
+    with pytest.raises(InvalidSignatureValue):
+        verify_container(container, TRUSTS)
+
+
+def test_the_order_of_the_reference_decides_on_the_code():
+    parts = {MESSAGE: REQUEST.replace(b"GOV/M1", b"GOV/M9")}
+    (signed,) = SIGNER.sign(ONE)
+    with pytest.raises(IncorrectCertificate):
+        verify_container(stamped(signed, parts), TRUSTS)
+    late = stamped(signed, {MESSAGE: REQUEST + b"a:b\r\n"}, at=NOON + timedelta(days=1))
+    with pytest.raises(InvalidSignatureValue):
+        verify_container(late, TRUSTS)
+
+
 def test_a_member_of_an_unknown_instance_is_refused():
     (signed,) = SIGNER.sign(ONE)
     with pytest.raises(UnknownCertificationAuthority):
@@ -228,7 +249,7 @@ def test_a_member_of_an_unknown_instance_is_refused():
 
 # Who sent a message
 
-SOAP = """<?xml version="1.0" encoding="UTF-8"?>
+SOAP = b"""<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
   xmlns:x="http://x-road.eu/xsd/xroad.xsd" xmlns:id="http://x-road.eu/xsd/identifiers"><s:Header>
 <x:client id:objectType="SUBSYSTEM"><id:xRoadInstance>DEV</id:xRoadInstance>
@@ -237,7 +258,7 @@ SOAP = """<?xml version="1.0" encoding="UTF-8"?>
 <x:service id:objectType="SERVICE"><id:xRoadInstance>DEV</id:xRoadInstance>
 <id:memberClass>GOV</id:memberClass><id:memberCode>M2</id:memberCode>
 <id:serviceCode>get</id:serviceCode></x:service>
-</s:Header><s:Body><get/></s:Body></s:Envelope>""".encode()
+</s:Header><s:Body><get/></s:Body></s:Envelope>"""
 RESPONSE = (
     b"200\r\nOK\r\nx-road-id:DEV-1\r\nx-road-client:DEV/GOV/M1/S1\r\n"
     b"x-road-service:DEV/GOV/M2/S2/service\r\nx-road-request-id:1\r\nx-road-request-hash:"

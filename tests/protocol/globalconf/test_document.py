@@ -1,6 +1,6 @@
 import pytest
-from protocol.globalconf.publisher import sample_private, signing_key
 
+from protocol.globalconf.publisher import sample_private, signing_key
 from sild.protocol.errors import InvalidXml
 from sild.protocol.globalconf.anchor import Anchor, Source, write_anchor
 from sild.protocol.globalconf.document import read_document

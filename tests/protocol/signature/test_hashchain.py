@@ -97,7 +97,9 @@ def test_a_chain_goes_by_the_steps_of_the_specification():
         "STEP3": ["DataRef", "DataRef"],
     }
     last = read_chain(TREE.chain_document(4)).steps
-    assert [[type(v).__name__ for v in step] for step in last.values()] == [["HashValue", "DataRef"]]
+    assert [[type(v).__name__ for v in step] for step in last.values()] == [
+        ["HashValue", "DataRef"]
+    ]
 
 
 def test_a_lone_message_with_attachments_has_one_step():
@@ -113,7 +115,7 @@ def test_the_documents_fit_their_schema(schemas):
         schema.check(read_xml(document))
 
 
-@pytest.mark.parametrize("bad", ["/message.xml\" x=\"", "/a<b", "message.xml", "/ä", ""])
+@pytest.mark.parametrize("bad", ['/message.xml" x="', "/a<b", "message.xml", "/ä", ""])
 def test_a_part_whose_name_would_break_the_document_gets_no_chain(bad):
     tree = HashTree([Leaf(((bad, bytes(64)), (ATTACHMENT, bytes(64))))])
     with pytest.raises(MalformedHashChain):
@@ -168,7 +170,9 @@ def test_a_part_named_twice_is_refused():
 
 def test_steps_in_another_order_are_refused():
     chain = TREE.chain_document(0)
-    swap = re.compile(rb"( *<ns2:StepRef[^>]*/>\n)( *<ns2:HashValue>.*?</ns2:HashValue>\n)", re.DOTALL)
+    swap = re.compile(
+        rb"( *<ns2:StepRef[^>]*/>\n)( *<ns2:HashValue>.*?</ns2:HashValue>\n)", re.DOTALL
+    )
     with pytest.raises(InvalidHashChain):
         verify_chain(RESULT, swap.sub(rb"\2\1", chain), parts(1))
 
@@ -238,6 +242,26 @@ def test_a_weak_digest_is_refused(weak):
         read_result(RESULT.replace(SHA512.uri.encode(), uri.encode()))
 
 
+def test_a_tree_of_weak_digests_is_refused():
+    lone = Leaf(((MESSAGE, bytes(20)), (ATTACHMENT, bytes(20))))
+    tree = HashTree([lone], algorithm=DigestAlgorithm.SHA1)
+    with pytest.raises(MalformedHashChain, match="too weak"):
+        read_result(tree.result_document())
+    with pytest.raises(MalformedHashChain, match="too weak"):
+        read_chain(tree.chain_document(0))
+
+
+def test_a_chain_against_its_schema_is_refused():
+    chain = TREE.chain_document(0)
+    for broken in (
+        chain.replace(b"</ns2:HashValue>", b"<FooBar/></ns2:HashValue>"),
+        chain.replace(b"</ns2:HashChain>", b"<ns2:Other/></ns2:HashChain>"),
+        chain.replace(b"<ns2:HashStep ", b'<ns2:HashStep other="1" '),
+    ):
+        with pytest.raises(MalformedHashChain, match="hashchain"):
+            read_chain(broken)
+
+
 def test_a_digest_of_another_length_is_refused():
     chain = re.sub(rb"(<DigestValue>)[^<]*", rb"\1AAAA", TREE.chain_document(0))
     with pytest.raises(MalformedHashChain, match="3 bytes"):
@@ -275,7 +299,7 @@ def test_a_digest_method_of_its_own_stands_above_the_default():
     chain = TREE.chain_document(0)
     chain = chain.replace(SHA512.uri.encode(), SHA256.uri.encode())
     chain = chain.replace(b"<DigestValue>", method + b"<DigestValue>")
-    chain = re.sub(rb'(<ns2:StepRef [^>]*)/>', rb"\1>" + method + b"</ns2:StepRef>", chain)
+    chain = re.sub(rb"(<ns2:StepRef [^>]*)/>", rb"\1>" + method + b"</ns2:StepRef>", chain)
     verify_chain(RESULT, chain, parts(1))
 
 
@@ -289,6 +313,9 @@ def test_a_document_type_is_refused():
 def test_a_huge_document_is_refused():
     with pytest.raises(MalformedHashChain):
         read_chain(TREE.chain_document(0) + b"\n" * 1_000_000)
+    many = Leaf(tuple((f"/attachment{n}", bytes(64)) for n in range(1, 6000)))
+    with pytest.raises(MalformedHashChain, match="limit"):
+        read_chain(HashTree([many]).chain_document(0))
 
 
 def test_a_result_is_no_chain_and_a_chain_no_result():
@@ -352,7 +379,9 @@ def test_the_pattern_is_never_more_lenient_than_the_parser(data):
         start = data.draw(st.integers(0, len(document)))
         end = start + data.draw(st.integers(0, 3))
         document[start:end] = data.draw(
-            st.one_of(st.sampled_from(BITS), st.binary(max_size=2), st.just(document[end : end + 40]))
+            st.one_of(
+                st.sampled_from(BITS), st.binary(max_size=2), st.just(document[end : end + 40])
+            )
         )
     for match, parse in (
         (chaindocuments._match_chain, chaindocuments._parse_chain),
@@ -362,7 +391,22 @@ def test_the_pattern_is_never_more_lenient_than_the_parser(data):
         assert found is None or found == verdict(parse, bytes(document))
 
 
-BITS = [b"#", b"/", b" ", b"\n", b"\r", b"=", b"AA", b"1", b"&#13;", b"<!-- -->", b'"', b"STEP", b"%", b"\xc3"]
+BITS = [
+    b"#",
+    b"/",
+    b" ",
+    b"\n",
+    b"\r",
+    b"=",
+    b"AA",
+    b"1",
+    b"&#13;",
+    b"<!-- -->",
+    b'"',
+    b"STEP",
+    b"%",
+    b"\xc3",
+]
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))

@@ -1,22 +1,25 @@
 """Signature documents in the forms that peers write, in forms that none may, and read two ways."""
 
 import base64
+import hashlib
 import re
+from copy import deepcopy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pki_builder import NOON
+from signing_builder import MESSAGE, PARTS, TestSigner, as_reference_writes, digests_of
+from sild.protocol.algorithms import ecdsa_raw_from_der
 from sild.protocol.errors import InvalidReference, InvalidXml, MalformedSignature, ProtocolError
-from sild.protocol.safexml import read_xml, write_xml
+from sild.protocol.safexml import canonical, read_xml, write_xml
 from sild.protocol.signature.signaturepattern import match_message_signature
 from sild.protocol.signature.signaturexml import (
     parse_container_signature,
     parse_message_signature,
 )
 from sild.protocol.signature.verify import read_signature, verify_value
-from signing_builder import MESSAGE, PARTS, TestSigner, as_reference_writes, digests_of
 
 SIGNER = TestSigner.create()
 RSA = TestSigner.create("rsa", depth=2)
@@ -46,15 +49,22 @@ def test_a_document_says_what_was_signed_by_whom_and_when():
     assert read_signature(CHAINED).is_chained
 
 
-@pytest.mark.parametrize("issuer", ["Väestö", "a & b < c > d", 'quoted "name"', "日本", "tab\there"])
+@pytest.mark.parametrize(
+    "issuer", ["Väestö", "a & b < c > d", 'quoted "name"', "日本", "tab\there"]
+)
 def test_issuer_names_of_any_script_are_read_by_both(issuer):
     document = TestSigner.create(name=issuer).document()
-    assert parse_message_signature(document) == (match_message_signature(document) or read_signature(document))
+    assert parse_message_signature(document) == (
+        match_message_signature(document) or read_signature(document)
+    )
     verify_value(read_signature(document))
 
 
 # Other lawful forms, which only the parser reads
 
+PREFIXES = (
+    b'<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="a"/>'
+)
 EXCLUSIVE = b"http://www.w3.org/2001/10/xml-exc-c14n#"
 INCLUSIVE = b"http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 
@@ -69,11 +79,6 @@ def transformed(document, algorithm=EXCLUSIVE, more=b""):
 
 def resigned_exclusively(document):
     """The document signed anew with exclusive canonicalisation of both elements."""
-    import hashlib
-
-    from sild.protocol.algorithms import ecdsa_raw_from_der
-    from sild.protocol.safexml import canonical
-
     document = transformed(document.replace(INCLUSIVE, EXCLUSIVE))
     properties = canonical(read_xml(document).find(".//{*}SignedProperties"), exclusive=True)
     digest = base64.b64encode(hashlib.sha512(properties).digest())
@@ -97,7 +102,9 @@ def test_spaces_and_other_prefixes_are_lawful():
     document = re.sub(rb"(</?)ds:", rb"\1sig:", PLAIN).replace(b"xmlns:ds=", b"xmlns:sig=")
     document = document.replace(b"<sig:X509Data>", b"\n <sig:X509Data >")
     assert match_message_signature(document) is None
-    verify_value(read_signature(SIGNER.resign(document.replace(b"sig:", b"ds:").replace(b":sig", b":ds"))))
+    verify_value(
+        read_signature(SIGNER.resign(document.replace(b"sig:", b"ds:").replace(b":sig", b":ds")))
+    )
 
 
 def test_a_document_without_a_declaration_is_lawful():
@@ -154,16 +161,28 @@ BROKEN = {
     "more in the object": (PLAIN.replace(b"<ds:Object>", b"<ds:Object><a/>"), MalformedSignature),
     "no object": (PLAIN.replace(OBJECT, b""), MalformedSignature),
     "two signed properties": (PLAIN.replace(PROPERTIES, PROPERTIES * 2), MalformedSignature),
-    "an Id twice": (PLAIN.replace(b'Id="ocsp-response-1"', b'Id="signed-properties"'), MalformedSignature),
+    "an Id twice": (
+        PLAIN.replace(b'Id="ocsp-response-1"', b'Id="signed-properties"'),
+        MalformedSignature,
+    ),
     "a comment": (PLAIN.replace(b"text/xml", b"text<!-- -->/xml"), MalformedSignature),
     "an instruction": (PLAIN.replace(b"text/xml", b"text<?a b?>/xml"), MalformedSignature),
-    "another target": (PLAIN.replace(b'Target="#signature"', b'Target="#other"'), MalformedSignature),
+    "another target": (
+        PLAIN.replace(b'Target="#signature"', b'Target="#other"'),
+        MalformedSignature,
+    ),
     "no certificate": (PLAIN.replace(CERT, b""), MalformedSignature),
     "two certificates": (PLAIN.replace(CERT, CERT * 2), MalformedSignature),
-    "a certificate that is none": (re.sub(rb"(<ds:X509Certificate>)[^<]*", rb"\1AAAA", PLAIN), MalformedSignature),
+    "a certificate that is none": (
+        re.sub(rb"(<ds:X509Certificate>)[^<]*", rb"\1AAAA", PLAIN),
+        MalformedSignature,
+    ),
     "no OCSP response": (PLAIN.replace(OCSP, b""), MalformedSignature),
     "properties not signed": (PLAIN.replace(REFERENCES[1], b""), MalformedSignature),
-    "properties signed twice": (PLAIN.replace(REFERENCES[1], REFERENCES[1] * 2), MalformedSignature),
+    "properties signed twice": (
+        PLAIN.replace(REFERENCES[1], REFERENCES[1] * 2),
+        MalformedSignature,
+    ),
     "properties of no type": (
         PLAIN.replace(b' Type="http://uri.etsi.org/01903#SignedProperties"', b""),
         MalformedSignature,
@@ -173,22 +192,65 @@ BROKEN = {
         MalformedSignature,
     ),
     "no message signed": (PLAIN.replace(REFERENCES[0], b""), MalformedSignature),
-    "a message signed twice": (PLAIN.replace(REFERENCES[0], REFERENCES[0].replace(b'Id="signature-reference-0" ', b"") * 2), InvalidReference),
+    "a message signed twice": (
+        PLAIN.replace(
+            REFERENCES[0], REFERENCES[0].replace(b'Id="signature-reference-0" ', b"") * 2
+        ),
+        InvalidReference,
+    ),
     "a file signed": (PLAIN.replace(b"/message.xml", b"file:///etc/passwd"), InvalidReference),
     "an empty reference": (PLAIN.replace(b'URI="/message.xml"', b'URI=""'), InvalidReference),
     "no reference": (PLAIN.replace(b'URI="/message.xml"', b""), InvalidReference),
     "an attachment alone": (PLAIN.replace(b"/message.xml", b"/attachment1"), MalformedSignature),
-    "an attachment without a number": (PLAIN.replace(b"/message.xml", b"/attachment"), InvalidReference),
+    "an attachment without a number": (
+        PLAIN.replace(b"/message.xml", b"/attachment"),
+        InvalidReference,
+    ),
     "a chain and a part": (
         PLAIN.replace(
             REFERENCES[0],
-            REFERENCES[0] + REFERENCES[0].replace(b"/message.xml", b"/sig-hashchainresult.xml").replace(b"reference-0", b"reference-2"),
+            REFERENCES[0]
+            + REFERENCES[0]
+            .replace(b"/message.xml", b"/sig-hashchainresult.xml")
+            .replace(b"reference-0", b"reference-2"),
         ),
         InvalidReference,
     ),
-    "SHA-1 digests": (PLAIN.replace(b"2001/04/xmlenc#sha512", b"2000/09/xmldsig#sha1"), MalformedSignature),
+    "SHA-1 digests": (
+        PLAIN.replace(b"2001/04/xmlenc#sha512", b"2000/09/xmldsig#sha1"),
+        MalformedSignature,
+    ),
     "a SHA-1 signature": (PLAIN.replace(b"#ecdsa-sha512", b"#ecdsa-sha1"), MalformedSignature),
     "an unknown signature": (PLAIN.replace(b"#ecdsa-sha512", b"#hmac-sha512"), MalformedSignature),
+    "SHA-1 digests of the right length": (
+        re.sub(rb"(<ds:DigestValue>)[^<]*", rb"\1" + base64.b64encode(bytes(20)), PLAIN).replace(
+            b"2001/04/xmlenc#sha512", b"2000/09/xmldsig#sha1"
+        ),
+        MalformedSignature,
+    ),
+    "a digest cut short": (
+        re.sub(rb"(<ds:DigestValue>)[^<]*", rb"\1AAAA", PLAIN, count=1),
+        MalformedSignature,
+    ),
+    "a key named beside its certificate": (
+        PLAIN.replace(b"</ds:X509Data>", b"</ds:X509Data><ds:KeyName>a</ds:KeyName>"),
+        MalformedSignature,
+    ),
+    "a subject beside its certificate": (
+        PLAIN.replace(CERT, CERT + b"<ds:X509SubjectName>CN=a</ds:X509SubjectName>"),
+        MalformedSignature,
+    ),
+    "a parameter of the signature": (
+        PLAIN.replace(
+            b'ecdsa-sha512"/>',
+            b'ecdsa-sha512"><ds:HMACOutputLength>8</ds:HMACOutputLength></ds:SignatureMethod>',
+        ),
+        MalformedSignature,
+    ),
+    "very many certificates": (
+        re.sub(rb"(<xades:CertRefs>)(<xades:Cert .*?</xades:Cert>)", rb"\1" + rb"\2" * 100, LONG),
+        MalformedSignature,
+    ),
     "an unknown digest": (PLAIN.replace(b"xmlenc#sha512", b"xmlenc#sha513"), MalformedSignature),
     "canonicalisation 1.1": (
         PLAIN.replace(INCLUSIVE, b"http://www.w3.org/2006/12/xml-c14n11"),
@@ -197,12 +259,14 @@ BROKEN = {
     "prefixes to include": (
         PLAIN.replace(
             b'2001/REC-xml-c14n-20010315"/>',
-            b'2001/REC-xml-c14n-20010315"><a xmlns="b"/></ds:CanonicalizationMethod>',
+            b'2001/REC-xml-c14n-20010315">' + PREFIXES + b"</ds:CanonicalizationMethod>",
         ),
         MalformedSignature,
     ),
     "an XPath transform": (
-        transformed(PLAIN, b"http://www.w3.org/TR/1999/REC-xpath-19991116", b"<ds:XPath>1</ds:XPath>"),
+        transformed(
+            PLAIN, b"http://www.w3.org/TR/1999/REC-xpath-19991116", b"<ds:XPath>1</ds:XPath>"
+        ),
         MalformedSignature,
     ),
     "an XSLT transform": (
@@ -212,13 +276,28 @@ BROKEN = {
     "a transform of a part": (
         PLAIN.replace(
             b'URI="/message.xml">',
-            b'URI="/message.xml"><ds:Transforms><ds:Transform Algorithm="' + INCLUSIVE + b'"/></ds:Transforms>',
+            b'URI="/message.xml"><ds:Transforms><ds:Transform Algorithm="'
+            + INCLUSIVE
+            + b'"/></ds:Transforms>',
         ),
         MalformedSignature,
     ),
-    "text among elements": (PLAIN.replace(b"<ds:X509Data>", b"<ds:X509Data>text"), MalformedSignature),
-    "base64 of other letters": (re.sub(rb"(<ds:SignatureValue[^>]*>)", rb"\1*", PLAIN), MalformedSignature),
-    "base64 without padding": (re.sub(rb"=+(</xades:EncapsulatedOCSPValue>)", rb"\1", re.sub(rb"=+(</ds:DigestValue>)", rb"\1", PLAIN)), MalformedSignature),
+    "text among elements": (
+        PLAIN.replace(b"<ds:X509Data>", b"<ds:X509Data>text"),
+        MalformedSignature,
+    ),
+    "base64 of other letters": (
+        re.sub(rb"(<ds:SignatureValue[^>]*>)", rb"\1*", PLAIN),
+        MalformedSignature,
+    ),
+    "base64 without padding": (
+        re.sub(
+            rb"=+(</xades:EncapsulatedOCSPValue>)",
+            rb"\1",
+            re.sub(rb"=+(</ds:DigestValue>)", rb"\1", PLAIN),
+        ),
+        MalformedSignature,
+    ),
     "a time without a zone": (PLAIN.replace(b"00.000Z", b"00.000"), MalformedSignature),
     "a time that is none": (PLAIN.replace(b"T12:00:00", b"T12:60:00"), MalformedSignature),
     "a month too many": (PLAIN.replace(b"2026-01", b"2026-13"), MalformedSignature),
@@ -226,12 +305,20 @@ BROKEN = {
         re.sub(rb"<xades:SigningCertificate>.*</xades:SigningCertificate>", b"", PLAIN),
         MalformedSignature,
     ),
-    "an extra certificate that is not there": (LONG.replace(b"#encapsulated-cert-2", b"#encapsulated-cert-3"), MalformedSignature),
-    "extra certificates changed about": (
-        LONG.replace(b"#encapsulated-cert-2", b"#x").replace(b"#encapsulated-cert-1", b"#encapsulated-cert-2").replace(b"#x", b"#encapsulated-cert-1"),
+    "an extra certificate that is not there": (
+        LONG.replace(b"#encapsulated-cert-2", b"#encapsulated-cert-3"),
         MalformedSignature,
     ),
-    "a repeated Id of extra certificates": (LONG.replace(b'Id="encapsulated-cert-2"', b'Id="encapsulated-cert-1"'), MalformedSignature),
+    "extra certificates changed about": (
+        LONG.replace(b"#encapsulated-cert-2", b"#x")
+        .replace(b"#encapsulated-cert-1", b"#encapsulated-cert-2")
+        .replace(b"#x", b"#encapsulated-cert-1"),
+        MalformedSignature,
+    ),
+    "a repeated Id of extra certificates": (
+        LONG.replace(b'Id="encapsulated-cert-2"', b'Id="encapsulated-cert-1"'),
+        MalformedSignature,
+    ),
 }
 
 
@@ -275,6 +362,23 @@ def test_properties_that_are_signed_must_be_those_that_are_used():
         for read in (read_signature, parse_container_signature):
             with pytest.raises(MalformedSignature):
                 read(document)
+
+
+CONTAINERS_ALONE = {
+    "an unknown transform": transformed(PLAIN).replace(
+        b"</ds:Transforms>", b"<a/></ds:Transforms>"
+    ),
+    "prefixes to include": transformed(PLAIN, more=PREFIXES),
+    "two versions of the signing certificate": re.sub(
+        rb"(<xades:SigningCertificate)(>.*</xades:SigningCertificate)>", rb"\1\2>\1V2\2V2>", PLAIN
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS_ALONE)
+def test_what_the_schema_refuses_in_messages_is_refused_in_containers_too(name):
+    with pytest.raises(MalformedSignature):
+        parse_container_signature(CONTAINERS_ALONE[name])
 
 
 # Two readers, one verdict
@@ -340,8 +444,6 @@ def _swap_attributes(node, other):
 
 
 def _double(node, other):
-    from copy import deepcopy
-
     node.addnext(deepcopy(node))
 
 
@@ -359,6 +461,55 @@ def _rename(node, other):
 
 
 CHANGES = [_swap_text, _swap_attributes, _double, _move, _remove, _rename]
+
+
+ISSUER = re.search(rb"<ds:X509IssuerName>([^<]*)", PLAIN)[1]
+TEXTS = [
+    b"a>b", b"a&#65;b", b"&quot;", b"&amp", b"&", b"a\rb", b"\x00", b"\x0b", b"\x7f", b"\xc2\x85", b"]]>",
+    b"\xc3", b"\xed\xa0\x80", b"\xef\xbf\xbe", b"\xef\xbf\xbf", b"\xf0\x9f\x98\x80", b"\xf4\x90\x80\x80",
+    b"&#xD;", b"\t", b"", b"%",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_pattern_agrees_on_texts(text):
+    check_agreement(PLAIN.replace(ISSUER, text))
+    check_agreement(LONG.replace(ISSUER, text))
+
+
+NEAR_MISSES = {
+    "two responses of one Id": LONG.replace(b"ocsp-response-2", b"ocsp-response-1"),
+    "two certificates of one Id": LONG.replace(
+        b'Id="encapsulated-cert-2', b'Id="encapsulated-cert-1'
+    ),
+    "more than the limit": PLAIN.replace(b"MII", b"MII" + b"A" * 1_000_000),
+    "more levels than the limit": PLAIN.replace(b"<ds:Object>", b"<ds:Object>" + b"<a>" * 50),
+    "a very long response": re.sub(
+        rb"(<xades:EncapsulatedOCSPValue [^>]*>)", rb"\1" + b"AAAA" * 300_000, PLAIN
+    ),
+    "very many responses": re.sub(
+        rb"<xades:EncapsulatedOCSPValue .*?</xades:EncapsulatedOCSPValue>",
+        b"".join(
+            b'<xades:EncapsulatedOCSPValue Id="ocsp-response-%d">AAAA'
+            b"</xades:EncapsulatedOCSPValue>" % number
+            for number in range(101)
+        ),
+        PLAIN,
+    ),
+    "a zone of its own": PLAIN.replace(b"12:00:00.000Z", b"12:00:00-15:00"),
+    "the first year": PLAIN.replace(b"2026-01", b"0000-01"),
+    "the end of the day": PLAIN.replace(b"T12:00:00.000Z", b"T24:00:00.000Z"),
+    "a leap second": PLAIN.replace(b"12:00:00.000Z", b"23:59:60.000Z"),
+    "a long serial number": re.sub(rb"(SerialNumber>)[0-9]*", rb"\g<1>" + b"9" * 60, PLAIN),
+    "no serial number": re.sub(rb"(SerialNumber>)[0-9]*", rb"\1", PLAIN),
+    "bits that no byte takes up": re.sub(rb"[AQgw]==(</ds:DigestValue>)", rb"B==\1", PLAIN),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_the_pattern_agrees_on_near_misses(name):
+    assert NEAR_MISSES[name] not in OURS
+    check_agreement(NEAR_MISSES[name])
 
 
 def test_the_pattern_agrees_on_every_bit_at_every_place():

@@ -2,13 +2,27 @@
 
 import base64
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pki_builder import AUTHENTICATION, MEMBER, NOON, TestCa
+from signing_builder import (
+    ATTACHMENT,
+    MESSAGE,
+    PARTS,
+    TestSigner,
+    as_reference_writes,
+    digests_of,
+    leaf_of,
+    signed_parts,
+)
+from sild.protocol.algorithms import SignatureAlgorithm
 from sild.protocol.errors import (
     CertValidation,
     HashChainUnusedInputs,
@@ -24,6 +38,7 @@ from sild.protocol.errors import (
     UnknownCertificationAuthority,
 )
 from sild.protocol.ids import ClientId
+from sild.protocol.signature.batch import SignatureBatch
 from sild.protocol.signature.verify import (
     SignedParts,
     read_signature,
@@ -31,15 +46,6 @@ from sild.protocol.signature.verify import (
     verify_signature,
     verify_signer,
     verify_value,
-)
-from signing_builder import (
-    ATTACHMENT,
-    MESSAGE,
-    PARTS,
-    TestSigner,
-    as_reference_writes,
-    digests_of,
-    signed_parts,
 )
 
 SUBSYSTEM = MEMBER.subsystem("S1")
@@ -54,7 +60,11 @@ def signer():
 
 def verify(signer, signed, parts, *, signature=None, sender=SUBSYSTEM, at=NOON, trust=None):
     return verify_signature(
-        signature or signed.signature, signed_parts(parts, signed), sender, trust or signer.trust, at
+        signature or signed.signature,
+        signed_parts(parts, signed),
+        sender,
+        trust or signer.trust,
+        at,
     )
 
 
@@ -77,6 +87,18 @@ def test_what_the_reference_would_write_verifies(kind):
     signer = TestSigner.create(kind, depth=1)
     (signed,) = signer.sign(PARTS)
     verify(signer, signed, PARTS, signature=signer.resign(as_reference_writes(signed.signature)))
+
+
+def test_a_key_in_a_device_may_sign_by_pss():
+    signer = TestSigner.create("rsa")
+    identity = replace(signer.identity, algorithm=SignatureAlgorithm.PSS_SHA512)
+    batch = SignatureBatch([leaf_of(PARTS)], identity, NOON)
+    scheme = padding.PSS(padding.MGF1(hashes.SHA512()), 64)
+    (signed,) = batch.finish(signer.key.key.sign(batch.to_sign, scheme, hashes.SHA512()))
+    verify(signer, signed, PARTS)
+    (plain,) = batch.finish(signer.key.sign(batch.to_sign))
+    with pytest.raises(InvalidSignatureValue):
+        verify(signer, plain, PARTS)
 
 
 # Parts
@@ -154,11 +176,15 @@ def test_parts_signed_directly_are_all_needed_and_no_others(signer):
 def test_a_message_signed_by_another_digest_is_refused(signer):
     """Only the SHA-512 of parts is at hand, so another cannot be compared."""
     document = signer.document()
-    reference = re.search(rb'<ds:Reference Id="signature-reference-0".*?</ds:Reference>', document)[0]
+    reference = re.search(rb'<ds:Reference Id="signature-reference-0".*?</ds:Reference>', document)[
+        0
+    ]
     other = reference.replace(b"xmlenc#sha512", b"xmlenc#sha256")
     other = re.sub(rb"(<ds:DigestValue>)[^<]*", rb"\g<1>" + base64.b64encode(bytes(32)), other)
     with pytest.raises(InvalidReference, match="SHA-256"):
-        verify_parts(read_signature(document.replace(reference, other)), None, None, digests_of(ONE))
+        verify_parts(
+            read_signature(document.replace(reference, other)), None, None, digests_of(ONE)
+        )
 
 
 # The chain and its result
@@ -274,7 +300,11 @@ def test_another_certificate_of_the_same_key_is_refused(signer):
 
 def test_a_signer_of_another_name_is_refused(signer):
     (signed,) = signer.sign(ONE)
-    for other in (ClientId("DEV", "GOV", "M2"), ClientId("DEV", "COM", "M1"), ClientId("FI", "GOV", "M1")):
+    for other in (
+        ClientId("DEV", "GOV", "M2"),
+        ClientId("DEV", "COM", "M1"),
+        ClientId("FI", "GOV", "M1"),
+    ):
         with pytest.raises(IncorrectCertificate):
             verify(signer, signed, ONE, sender=other)
 
@@ -379,7 +409,9 @@ def test_a_verified_document_may_be_kept_and_compared(signer):
     assert read_signature(document) == read_signature(document)
 
 
-@given(st.dictionaries(st.sampled_from([MESSAGE, ATTACHMENT, "/attachment2"]), st.binary(max_size=64)))
+@given(
+    st.dictionaries(st.sampled_from([MESSAGE, ATTACHMENT, "/attachment2"]), st.binary(max_size=64))
+)
 def test_no_other_parts_than_those_signed_pass(parts):
     signer = TestSigner.create()
     (signed,) = signer.sign(PARTS)

@@ -3,15 +3,16 @@ import hashlib
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
 
 import pytest
 
 from pki_builder import NOON, TestCa
+from signing_builder import ATTACHMENT, MESSAGE, PARTS, TestSigner, digests_of
 from sild.protocol.algorithms import SignatureAlgorithm
 from sild.protocol.errors import CannotCreateSignature
 from sild.protocol.safexml import Schema, canonical, read_xml
 from sild.protocol.signature.xades import SigningIdentity, Template, prepare
-from signing_builder import ATTACHMENT, MESSAGE, PARTS, TestSigner, digests_of
 
 RESULT = "/sig-hashchainresult.xml"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
@@ -64,8 +65,6 @@ def test_the_document_fits_the_published_schema(signer, target, schemas):
 
 
 def test_the_schemas_that_are_shipped_are_those_that_are_published(schemas):
-    from importlib import resources
-
     for name in ("xades-schema.xsd", "xmldsig-core-schema.xsd", "hashchain.xsd"):
         shipped = resources.files("sild.protocol") / "schemas" / name
         assert shipped.read_bytes() == (schemas / name).read_bytes()
@@ -79,7 +78,9 @@ def test_openssl_agrees_with_the_signature_value(signer, tmp_path):
         half = len(value) // 2
         value = der_of(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
     certificate = base64.b64decode(elements(document, "X509Certificate")[0].text)
-    key = openssl(tmp_path, "x509", "-inform", "DER", "-in", "cert", "-pubkey", "-noout", cert=certificate)
+    key = openssl(
+        tmp_path, "x509", "-inform", "DER", "-in", "cert", "-pubkey", "-noout", cert=certificate
+    )
     said = openssl(
         tmp_path, "dgst", "-sha512", "-verify", "key", "-signature", "value", "data",
         key=key, value=value, data=canonical(info),

@@ -12,7 +12,7 @@ nor a date of expiry, binds what the new one leads to.
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -158,16 +158,15 @@ class ConfigurationClient:
         except (OSError, FileError) as error:
             raise AnchorFileNotFound(f"the configuration anchor cannot be read: {error}") from None
 
-    def _partners(self, conf: TrustedConf) -> Iterator[Anchor]:
+    def _partners(self, conf: TrustedConf) -> tuple[Anchor, ...]:
         private = conf.own.private if conf.own is not None else None
-        for anchor in private.anchors if private is not None else ():
-            other = anchor.instance != conf.anchor.instance
-            if (
-                other
-                and self._federations.allows(anchor.instance)
-                and _is_storable(anchor.instance)
-            ):
-                yield anchor
+        return tuple(
+            anchor
+            for anchor in (private.anchors if private is not None else ())
+            if anchor.instance != conf.anchor.instance
+            and self._federations.allows(anchor.instance)
+            and _is_storable(anchor.instance)
+        )
 
     async def _download(self, trusted: TrustedConf, held: _Held) -> Download:
         instance = trusted.anchor.instance

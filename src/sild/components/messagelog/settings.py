@@ -12,7 +12,7 @@ class MessageLogSettings:
     message_body_logging: bool = True
     """Whether bodies are kept; without them a record still proves what was signed."""
     max_loggable_message_body_size: int = 10 * _MIB
-    """A larger body is refused, or truncated in the log, in bytes."""
+    """A larger body is refused, or truncated in the log, in bytes; 0 logs no bodies."""
     truncated_body_allowed: bool = False
     segment_bytes: int = 64 * _MIB
     """When a journal segment is full."""

@@ -17,7 +17,7 @@ from sild.components.proxy.edges import rest_error_response
 from sild.components.proxy.exchange import Exchanges, SpoolStream
 from sild.components.proxy.outgoing import Outgoing
 from sild.components.proxy.peers import Peers, http_problems
-from sild.components.proxy.receive import Incoming, Received, receive
+from sild.components.proxy.receive import SMALL_BODY, Incoming, Received, receive
 from sild.components.proxy.record import Subject, check_loggable, make_record
 from sild.components.proxy.routing import Routing
 from sild.components.proxy.steps import Steps
@@ -135,7 +135,7 @@ class ClientSide:
         """Send the request, receive the answer; gives the digest of the body, if there was one."""
         sender = self._exchanges.sender
         writer, head = self._opening(outgoing.subject.request_id, request)
-        small = request.body.complete
+        small = await request.body.gather(SMALL_BODY)
         if small is None:
             stream = _RequestBody(request)
             pieces = sender.streamed(outgoing, stream, writer, steps)
@@ -144,7 +144,7 @@ class ClientSide:
             return stream.digest
         body = await sender.whole(outgoing, small or None, writer, steps)
         async with connection.exchange(head, body) as answer:
-            steps.mark("sent")
+            steps.mark("answered")
             await self._receive(answer, received)
         return _DIGEST.digest(small) if small else None
 
@@ -200,7 +200,7 @@ class ClientSide:
             response = read_rest_response(received.rest_header.part)
         now = exchanges.clock.now()
         verified = verify_message(parts, asked.rest.service.provider, asked.view, now)
-        steps.mark("verified", verified.proof.certificate.subject_text)
+        steps.mark("verified", str(verified.proof.member))
         check_response_belongs(asked.rest, response, expected)
         check_loggable(received.body_size, exchanges.log)
         subject = Subject(

@@ -109,7 +109,7 @@ class Sender:
         steps: Steps,
     ) -> SignedMessage:
         signed = await self._queues.sign(outgoing.key, Leaf(tuple(digests)))
-        steps.mark("signed", outgoing.key.identity.certificate.subject_text)
+        steps.mark("signed", str(outgoing.key.member))
         parts = SignedParts(
             signed.signature, signed.hash_chain_result, signed.hash_chain, dict(digests)
         )

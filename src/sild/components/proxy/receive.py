@@ -25,6 +25,9 @@ from sild.runtime.http_wire import BodyReader
 
 Body = bytes | SpooledBytes | None
 
+SMALL_BODY = 64 * 1024
+"""Messages and bodies up to here are handled in memory, as a whole."""
+
 
 @dataclass(slots=True)
 class Received:
@@ -95,7 +98,7 @@ async def receive(
     not call. What the reader refuses is of the stage `service_failed`, but for broken MIME in a
     request, which peers know without a stage.
     """
-    complete = incoming.body.complete
+    complete = await incoming.body.gather(SMALL_BODY)
     if complete is not None:
         with _staged(incoming.direction):
             _take_whole(incoming, complete, received)

@@ -17,7 +17,7 @@ from sild.components.proxy.edges import fault_part, fault_response
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.outgoing import Outgoing
 from sild.components.proxy.peer import verify_consumer
-from sild.components.proxy.receive import Incoming, Received, receive
+from sild.components.proxy.receive import SMALL_BODY, Incoming, Received, receive
 from sild.components.proxy.record import Subject, check_loggable, make_record
 from sild.components.proxy.service_call import ServiceAnswer, ServiceCaller
 from sild.components.proxy.steps import Steps
@@ -124,7 +124,7 @@ class ServerSide:
         """Steps 3 and 4, up to the call."""
         parts, rest, now = received.signed_parts, accepted.rest, self._exchanges.clock.now()
         verified = verify_message(parts, rest.client, accepted.view, now)
-        steps.mark("verified", verified.proof.certificate.subject_text)
+        steps.mark("verified", str(verified.proof.member))
         check_loggable(received.body_size, self._exchanges.log)
         subject = Subject(
             rest.message_id, rest.request_id or "", rest.service.provider, is_response=False
@@ -155,10 +155,8 @@ class ServerSide:
                 body: bytes | None = await self._exchanges.sender.whole(
                     outgoing, None, writer, steps
                 )
-            elif answer.body.complete is not None:
-                body = await self._exchanges.sender.whole(
-                    outgoing, answer.body.complete, writer, steps
-                )
+            elif (small := await answer.body.gather(SMALL_BODY)) is not None:
+                body = await self._exchanges.sender.whole(outgoing, small, writer, steps)
             else:
                 pieces = self._exchanges.sender.streamed(outgoing, answer.body, writer, steps)
                 stream = _Answer(self, pieces, answer, received, writer, steps)

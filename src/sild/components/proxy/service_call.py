@@ -43,10 +43,10 @@ class AnswerBody:
     def __init__(self, body: BodyReader) -> None:
         self._body = body
 
-    @property
-    def complete(self) -> bytes | None:
-        """The whole body, where it was there at once."""
-        return self._body.complete
+    async def gather(self, limit: int) -> bytes | None:
+        """The whole body, if it has no more than so many bytes; else it is to be iterated."""
+        with http_problems("the service"):
+            return await self._body.gather(limit)
 
     def __aiter__(self) -> "AnswerBody":
         return self

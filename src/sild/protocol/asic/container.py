@@ -49,7 +49,6 @@ _TIMESTAMP = "META-INF/timestamp.tst"
 _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 
-_ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _DESCRIPTOR_SIZES = frozenset({0, 12, 16, 20, 24})
 # Compressed text may shrink a great deal as long as it stays small.
@@ -235,8 +234,6 @@ def _check_header(header: zipfile.ZipInfo, limits: ContainerLimits) -> None:
     name = header.filename
     if not _PLAIN_NAME.fullmatch(name) or name != header.orig_filename:
         raise AsicError(f"an entry of the container has the name {name[:100]!r}")
-    if header.flag_bits & _ENCRYPTED:
-        raise AsicError(f"{name} is encrypted")
     if header.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise AsicError(f"{name} is compressed by a method that is not accepted")
     if header.file_size > max(_SMALL, header.compress_size * limits.ratio):

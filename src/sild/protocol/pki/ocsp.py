@@ -31,7 +31,6 @@ _SHA1 = "1.3.14.3.2.26"
 _SIZE_LIMIT = 128 * 1024
 _MOST_CERTIFICATES = 8
 # How far the clocks of a responder and of this server may differ.
-_SKEW = timedelta(seconds=60)
 _ID_HASHES = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
 
@@ -226,8 +225,14 @@ def stale_at(response: OcspResponse, policy: OcspPolicy) -> datetime:
 
 def is_fresh(response: OcspResponse, policy: OcspPolicy, at: datetime) -> bool:
     """Whether a response is neither too old nor of the future."""
+    return not _is_of_the_future(response, policy, at) and at <= stale_at(response, policy)
+
+
+def _is_of_the_future(response: OcspResponse, policy: OcspPolicy, at: datetime) -> bool:
+    if policy.ahead_seconds is None:
+        return False
     newest = max(response.this_update, response.produced_at)
-    return newest - _SKEW <= at <= stale_at(response, policy)
+    return newest - timedelta(seconds=policy.ahead_seconds) > at
 
 
 def verify_ocsp(
@@ -257,7 +262,7 @@ def verify_ocsp(
 
 
 def _check_times(response: OcspResponse, policy: OcspPolicy, at: datetime) -> None:
-    if max(response.this_update, response.produced_at) - _SKEW > at:
+    if _is_of_the_future(response, policy, at):
         raise IncorrectValidationInfo(
             f"the OCSP response is of the future: thisUpdate {response.this_update},"
             f" producedAt {response.produced_at}, now {at}"

@@ -61,10 +61,15 @@ class ApprovedTsa:
 
 @dataclass(frozen=True, slots=True)
 class OcspPolicy:
-    """How recent an OCSP response must be, and whether its nextUpdate binds."""
+    """How recent an OCSP response must be, and whether its nextUpdate binds.
+
+    `ahead_seconds` is how far a responder's clock may run ahead of ours; None for any distance,
+    which is the reference's reading and is for evidence judged at a moment before its response.
+    """
 
     freshness_seconds: int = 3600
     verify_next_update: bool = True
+    ahead_seconds: int | None = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,13 +211,15 @@ def _match_chain(data: bytes) -> HashChain | None:
     position = head.end()
     try:
         algorithm = _strong(head[1].decode("ascii"))
+        size = algorithm.size
         while (step := _ONE_STEP.match(data, position)) is not None:
             number, body = step.groups()
             name = f"STEP{number.decode('ascii')}"
             if name in steps:
                 return None
-            values = (_matched_value(found, algorithm) for found in _VALUE.findall(body))
-            steps[name] = tuple(values)
+            steps[name] = tuple(
+                [_matched_value(found, algorithm, size) for found in _VALUE.findall(body)]
+            )
             position = step.end()
     except (MalformedHashChain, NotBase64):
         return None
@@ -225,14 +227,16 @@ def _match_chain(data: bytes) -> HashChain | None:
 
 
 def _matched_value(
-    found: tuple[bytes, bytes, bytes, bytes], algorithm: DigestAlgorithm
+    found: tuple[bytes, bytes, bytes, bytes], algorithm: DigestAlgorithm, size: int
 ) -> HashValue | StepRef | DataRef:
     hash_value, step, uri, data_value = found
-    if hash_value:
-        return HashValue(_digest(algorithm, decode_unbroken(hash_value)))
     if step:
         return StepRef(f"#STEP{step.decode('ascii')}", algorithm)
-    return DataRef(uri.decode("ascii"), _digest(algorithm, decode_unbroken(data_value)))
+    value = decode_unbroken(hash_value or data_value)
+    if len(value) != size:
+        raise MalformedHashChain(f"a {algorithm.text} digest of {len(value)} bytes")
+    digest = PartDigest(algorithm, value)
+    return DataRef(uri.decode("ascii"), digest) if uri else HashValue(digest)
 
 
 def _parse_chain(data: bytes) -> HashChain:

@@ -59,17 +59,18 @@ def digest_step(algorithm: DigestAlgorithm, digests: Sequence[bytes]) -> bytes:
 
 
 def _single_digest(algorithm: DigestAlgorithm, digest: bytes) -> bytes:
-    if len(digest) == algorithm.size:
-        before, after = _frame(algorithm)
+    before, size, after = _frame(algorithm)
+    if len(digest) == size:
         return before + digest + after
-    return _der(0x30, _der(0x04, digest) + _algorithm_and_transforms(algorithm))
+    return _der(0x30, _der(0x04, digest) + after)
 
 
 @lru_cache(maxsize=len(DigestAlgorithm))
-def _frame(algorithm: DigestAlgorithm) -> tuple[bytes, bytes]:
-    after = _algorithm_and_transforms(algorithm)
-    whole = _der(0x30, _der(0x04, bytes(algorithm.size)) + after)
-    return whole[: -len(after) - algorithm.size], after
+def _frame(algorithm: DigestAlgorithm) -> tuple[bytes, int, bytes]:
+    """What stands before a digest of the algorithm's own size, that size, and what is behind."""
+    size, after = algorithm.size, _algorithm_and_transforms(algorithm)
+    whole = _der(0x30, _der(0x04, bytes(size)) + after)
+    return whole[: -len(after) - size], size, after
 
 
 def _algorithm_and_transforms(algorithm: DigestAlgorithm) -> bytes:

@@ -164,8 +164,6 @@ def verify_parts(
     Raises InvalidSignatureValue, InvalidReference, InvalidHashChain, MalformedHashChain,
     HashChainUnusedInputs.
     """
-    if not parts:
-        raise InvalidReference("there are no message parts that could be signed")
     if document.is_chained:
         _verify_chained(document, result, chain, parts)
     elif result is not None or chain is not None:

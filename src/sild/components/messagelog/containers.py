@@ -1,0 +1,109 @@
+"""Signed documents: records as ASiC-E containers that prove themselves."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote_plus
+
+from sild.components.messagelog.errors import RecordNotFound
+from sild.components.messagelog.records import KeptRecord, Timestamp
+from sild.components.messagelog.store import MessageStore
+from sild.components.messagelog.timestamping import Timestamping
+from sild.model.messages import MessageRecord
+from sild.protocol.asic.container import Container, with_signature_timestamp, write_container
+from sild.protocol.ids import ClientId
+from sild.protocol.signature.hashchain import PartDigest, resolve_chain
+from sild.protocol.signature.names import SIG_HASH_CHAIN, attachment
+from sild.protocol.signature.verify import read_signature
+
+_BODY = attachment(1)
+_LONGEST_QUERY_ID = 226
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A container as a file: its name and its content."""
+
+    name: str
+    content: bytes
+
+
+class SignedDocuments:
+    """Gives records as containers, time-stamped first where they are not yet."""
+
+    def __init__(self, store: MessageStore, timestamping: Timestamping) -> None:
+        self._store = store
+        self._timestamping = timestamping
+
+    async def export(self, query_id: str, owner: ClientId, *, is_response: bool) -> SignedDocument:
+        """The owner's request or response with this id; the newest where it was given twice.
+
+        Raises RecordNotFound, and what `Timestamping.stamp` raises.
+        """
+        found = await self._store.find_of(query_id, owner, is_response=is_response)
+        if not found:
+            kind = "response" if is_response else "request"
+            message = f"the message log of {owner} holds no {kind} with the id {query_id!r}"
+            raise RecordNotFound(message)
+        return await self.export_record(found[-1].id)
+
+    async def export_record(self, record_id: int) -> SignedDocument:
+        """One record; raises RecordNotFound, and what `Timestamping.stamp` raises."""
+        kept = await self._store.get_record(record_id)
+        timestamp = await self._timestamping.stamp(kept)
+        content = await asyncio.to_thread(write_record, kept, timestamp)
+        return SignedDocument(container_name(kept), content)
+
+
+def container_name(kept: KeptRecord) -> str:
+    """The file name of a record's container, as the reference names it."""
+    query_id = quote_plus(kept.record.query_id, safe="*").replace("~", "%7E")
+    kind = "response" if kept.record.is_response else "request"
+    return f"{query_id[:_LONGEST_QUERY_ID]}-{kind}-{_base32(kept.id)}.asice"
+
+
+def write_record(kept: KeptRecord, timestamp: Timestamp) -> bytes:
+    """The container of a record that is time-stamped by itself."""
+    date = datetime.fromtimestamp(kept.record.time_ms / 1000, UTC)
+    return write_container(container_of(kept, timestamp), date)
+
+
+def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
+    """The parts of a record's container, the time-stamp inside its signature.
+
+    A body that was cut is not there, since it is not what was signed; its digest is.
+    """
+    record = kept.record
+    attachments = {}
+    if record.body is not None and not (kept.body_may_be_cut and _is_cut(record)):
+        attachments[_BODY] = record.body
+    return Container(
+        message=record.message,
+        signature=with_signature_timestamp(record.signature, timestamp.token),
+        hash_chain_result=record.hash_chain_result,
+        hash_chain=record.hash_chain,
+        attachments=attachments,
+    )
+
+
+def _is_cut(record: MessageRecord) -> bool:
+    signed = _signed_digests(record).get(_BODY)
+    return signed is None or signed.algorithm.digest(record.body or b"") != signed.value
+
+
+def _signed_digests(record: MessageRecord) -> Mapping[str, PartDigest]:
+    """The digests of a record's parts, as its signature or its hash chain states them."""
+    if record.hash_chain_result is None or record.hash_chain is None:
+        return read_signature(record.signature).references
+    parts = resolve_chain(record.hash_chain_result, {SIG_HASH_CHAIN: record.hash_chain}, {})
+    return {part.uri: part.digest for part in parts}
+
+
+def _base32(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 32)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

@@ -1,0 +1,29 @@
+"""What the message log cannot give.
+
+MessageLogError                  internal_error
+├── RecordNotFound               message_record_not_found
+├── JournalDamaged               internal_error
+└── NoTimestampingProvider       mlog.no_timestamping_provider_found
+"""
+
+from sild.protocol.errors import ProtocolError
+
+
+class MessageLogError(ProtocolError):
+    """The message log refuses."""
+
+
+class RecordNotFound(MessageLogError):
+    """There is no such record."""
+
+    code = "message_record_not_found"
+
+
+class JournalDamaged(MessageLogError):
+    """A journal holds what its writer never writes."""
+
+
+class NoTimestampingProvider(MessageLogError):
+    """The global configuration names no time-stamping authority."""
+
+    code = "mlog.no_timestamping_provider_found"

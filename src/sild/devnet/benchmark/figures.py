@@ -1,0 +1,167 @@
+"""What was measured, and what is made of it: medians, ratios, goals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from statistics import median
+
+from sild.model.tokens import KeyAlgorithm
+
+SILD, NGINX = "sild", "nginx"
+CONSUMER, PROVIDER = "consumer", "provider"
+_MIB = 1024 * 1024
+
+
+class Body(Enum):
+    """What is sent each way."""
+
+    SMALL = "1 kB"
+    LARGE = "10 MB"
+
+    @property
+    def size(self) -> int:
+        """Bytes, each way."""
+        return {Body.SMALL: 1000, Body.LARGE: 10_000_000}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way to drive both contestants."""
+
+    key: KeyAlgorithm
+    body: Body
+    concurrency: int
+
+    def __str__(self) -> str:
+        return f"{self.key.value} {self.body.value} x{self.concurrency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the load generator saw in one run: messages, seconds, milliseconds."""
+
+    messages: int
+    seconds: float
+    p50: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Messages per second."""
+        return self.messages / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one contestant; by server CPU seconds and bytes of memory (PSS)."""
+
+    load: Load
+    cpu: Mapping[str, float]
+    memory: Mapping[str, int]
+
+    def cpu_per_message(self, server: str) -> float:
+        """Microseconds of all processes of a server for one message there and back."""
+        return self.cpu[server] * 1e6 / self.load.messages
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The medians of a contestant's runs of a case."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: Mapping[str, float]
+    """Microseconds per message."""
+    memory: Mapping[str, int]
+    """The most of any run."""
+
+
+@dataclass(slots=True)
+class Results:
+    """All runs, by case and contestant, and the memory of servers at rest by key."""
+
+    runs: dict[tuple[Case, str], list[Run]] = field(default_factory=dict)
+    idle: dict[tuple[KeyAlgorithm, str], Mapping[str, int]] = field(default_factory=dict)
+    tls: dict[tuple[KeyAlgorithm, str], str] = field(default_factory=dict)
+
+    def add(self, case: Case, contestant: str, run: Run) -> None:
+        """Keep a run."""
+        self.runs.setdefault((case, contestant), []).append(run)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases that were run, in their order."""
+        return tuple(dict.fromkeys(case for case, _ in self.runs))
+
+    def find(self, case: Case, contestant: str) -> Summary | None:
+        """The medians of a contestant, if it ran."""
+        runs = self.runs.get((case, contestant))
+        return summary(runs) if runs else None
+
+    def ratio(self, case: Case) -> float | None:
+        """Our rate by that of the comparison: a ratio of medians."""
+        ours, theirs = self.find(case, SILD), self.find(case, NGINX)
+        return ours.rate / theirs.rate if ours and theirs else None
+
+
+def summary(runs: Sequence[Run]) -> Summary:
+    """The medians of some runs."""
+    servers = tuple(runs[0].cpu)
+    return Summary(
+        median(run.load.rate for run in runs),
+        median(run.load.p50 for run in runs),
+        median(run.load.p99 for run in runs),
+        {server: median(run.cpu_per_message(server) for run in runs) for server in servers},
+        {server: max(run.memory[server] for run in runs) for server in servers},
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which a share of the ordered values lies, the nearest that occurred."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure that is wanted; `reached` is None where it was not measured."""
+
+    what: str
+    wanted: str
+    measured: str
+    reached: bool | None
+
+
+RATIO_CASE = Case(KeyAlgorithm.RSA_2048, Body.SMALL, 64)
+WANTED_RATIO = 0.08
+IDLE_LIMIT, LOADED_LIMIT = 150 * _MIB, 300 * _MIB
+
+
+def goals(results: Results) -> tuple[Goal, ...]:
+    """What is wanted of a two-server path, beside what was measured."""
+    ratio = results.ratio(RATIO_CASE)
+    idle = [size for (_, who), each in results.idle.items() if who == SILD for size in each.values()]
+    loaded = [
+        size
+        for (_, who), runs in results.runs.items()
+        if who == SILD
+        for run in runs
+        for size in run.memory.values()
+    ]
+    return (
+        Goal(
+            f"share of the nginx chain's rate, {RATIO_CASE}",
+            f"at least {WANTED_RATIO}",
+            "not measured" if ratio is None else f"{ratio:.3f}",
+            None if ratio is None else ratio >= WANTED_RATIO,
+        ),
+        _memory_goal("memory of a server at rest", idle, IDLE_LIMIT),
+        _memory_goal("memory of a server under load", loaded, LOADED_LIMIT),
+    )
+
+
+def _memory_goal(what: str, sizes: Sequence[int], limit: int) -> Goal:
+    wanted = f"at most {limit // _MIB} MiB"
+    if not sizes:
+        return Goal(what, wanted, "not measured", None)
+    return Goal(what, wanted, f"{max(sizes) / _MIB:.0f} MiB", max(sizes) <= limit)

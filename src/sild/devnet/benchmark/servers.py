@@ -1,0 +1,124 @@
+"""Our contestant: two security servers of two members, and one REST service."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sild.components.serverconf.declaration import (
+    DeclaredClient,
+    DeclaredRight,
+    DeclaredService,
+    ServerDeclaration,
+)
+from sild.devnet.benchmark.figures import CONSUMER, PROVIDER
+from sild.devnet.ecosystem import Ecosystem, Intervals, Plan
+from sild.devnet.errors import DevnetError
+from sild.devnet.topology import (
+    PlannedMember,
+    PlannedServer,
+    PlannedSubsystem,
+    Topology,
+)
+from sild.model.services import ConnectionType
+from sild.model.tokens import KeyAlgorithm
+from sild.protocol.ids import ClientId, SecurityServerId
+
+_CALLER = ClientId("BENCH", "GOV", "79990011")
+_ANSWERER = ClientId("BENCH", "GOV", "79990012")
+_CALLING = _CALLER.subsystem("calling")
+_ANSWERING = _ANSWERER.subsystem("answering")
+_SERVICE = "bytes"
+HOSTS = ("127.0.0.31", "127.0.0.32")
+_CENTRAL = "127.0.0.30"
+
+
+def topology(key: KeyAlgorithm) -> Topology:
+    """Two servers, all of whose keys are of one kind."""
+    return Topology(
+        instance="BENCH",
+        member_classes=(("GOV", "Invented authorities"),),
+        members=(
+            PlannedMember(_CALLER, "Caller", (PlannedSubsystem(_CALLING, "Calling"),)),
+            PlannedMember(_ANSWERER, "Answerer", (PlannedSubsystem(_ANSWERING, "Answering"),)),
+        ),
+        servers=tuple(
+            PlannedServer(SecurityServerId(client.member, code), host, (client,), key, key)
+            for client, code, host in (
+                (_CALLING, CONSUMER, HOSTS[0]),
+                (_ANSWERING, PROVIDER, HOSTS[1]),
+            )
+        ),
+        management=_CALLING,
+        central_address=_CENTRAL,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServersPlan:
+    """Where the servers stand and what they are like."""
+
+    home: Path
+    key: KeyAlgorithm
+    workers: int
+    message_log: tuple[tuple[str, str], ...] = ()
+
+
+class ServerPair:
+    """Two running security servers."""
+
+    def __init__(self, ecosystem: Ecosystem) -> None:
+        self._ecosystem = ecosystem
+        self._caller = ecosystem.server_of(_CALLING)
+        self._answerer = ecosystem.server_of(_ANSWERING)
+        self.host, self.port = self._caller.plan.address, self._caller.ports.http
+
+    @staticmethod
+    def plan(plan: ServersPlan) -> Plan:
+        """What the ecosystem is told; it takes its time, as real ones do."""
+        return Plan(
+            topology(plan.key),
+            plan.home,
+            base_port=19080,
+            intervals=Intervals(
+                configuration=60, ocsp_freshness=3600, configuration_expires=3600
+            ),
+            message_log=plan.message_log,
+            exchange_logs=False,
+            workers=plan.workers,
+        )
+
+    async def offer(self, backend: str) -> None:
+        """Let the provider offer the backend to the caller."""
+        service = DeclaredService(
+            _SERVICE, f"http://{backend}", (DeclaredRight(_CALLING),), timeout_seconds=300
+        )
+        client = DeclaredClient(_ANSWERING, ConnectionType.NOSSL, services=(service,))
+        await self._answerer.control.declare(
+            ServerDeclaration(self._answerer.plan.id, (client,))
+        )
+        await self._answerer.worker.reload()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The supervisor of each server."""
+        found = {}
+        for name, server in ((CONSUMER, self._caller), (PROVIDER, self._answerer)):
+            if server.process is None:
+                raise DevnetError(f"{server.plan.id} does not run")
+            found[name] = server.process.pid
+        return found
+
+    @property
+    def tls_address(self) -> tuple[str, int]:
+        """Where the provider's server listens to the caller's."""
+        return self._answerer.plan.address, self._answerer.ports.server
+
+    @property
+    def path(self) -> str:
+        """Where the service's paths begin."""
+        instance, member_class, code = _ANSWERER.instance, _ANSWERER.member_class, _ANSWERER.member_code
+        return f"/r1/{instance}/{member_class}/{code}/{_ANSWERING.subsystem_code}/{_SERVICE}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request says."""
+        return {"X-Road-Client": f"BENCH/GOV/{_CALLER.member_code}/{_CALLING.subsystem_code}"}

@@ -1,0 +1,653 @@
+import asyncio
+import gc
+import tracemalloc
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.http_ends import LOCAL, LOOPS_AND_ENGINES, echo, raw_server, read_request, serving
+from sild.runtime.http_client import (
+    BodyTooLarge,
+    ClientLimits,
+    ConnectFailed,
+    ConnectProblem,
+    Framing,
+    HttpClientError,
+    HttpClientPool,
+    PeerGone,
+    ProtocolViolation,
+    RequestHead,
+    StaleConnection,
+    Target,
+    TimedOut,
+)
+from sild.runtime.http_server import PeerGone as ClientGone
+from sild.runtime.http_server import Response
+from sild.runtime.http_wire import UnsafeHead
+from sild.runtime.tls import TlsPolicy, unverified_client_context
+from sild.runtime.transport import FAST
+
+GET = RequestHead(b"GET", b"/")
+POST = RequestHead(b"POST", b"/")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(scope="module", params=LOOPS_AND_ENGINES[::2], ids=str)
+def loop_and_engine(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def anyio_backend(loop_and_engine):
+    return loop_and_engine.backend
+
+
+@pytest.fixture
+def engine(loop_and_engine):
+    return loop_and_engine.engine
+
+
+def pool_of(engine, **limits):
+    return HttpClientPool(ClientLimits(**limits), engine)
+
+
+def to(port):
+    return Target(LOCAL, port)
+
+
+def answering(*answers, seen=None, then_close=False):
+    """Answer one request after the other with these bytes, on each connection anew."""
+
+    async def conversation(reader, writer):
+        for answer in answers:
+            head = await read_request(reader)
+            if seen is not None:
+                seen.append(head)
+            writer.write(answer)
+        if not then_close:
+            await reader.read()
+
+    return conversation
+
+
+async def fetch(engine, answer, head=GET, body=None, **limits):
+    async with (
+        raw_server(answering(answer, then_close=True)) as port,
+        pool_of(engine, **limits) as pool,
+        pool.exchange(to(port), head, body) as response,
+    ):
+        return response.status, await response.body.read_all(1 << 20)
+
+
+async def pieces_of(*pieces):
+    for each in pieces:
+        yield each
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "sent"),
+    [
+        (GET, None, b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n"),
+        (POST, b"", b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (
+            POST,
+            b"0123456789",
+            b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"a\r\n0123456789\r\n0\r\n\r\n",
+        ),
+        (
+            RequestHead(b"PUT", b"/x?y", [(b"hOst", b"h"), (b"X", b"")], Framing.LENGTH),
+            b"body",
+            b"PUT /x?y HTTP/1.1\r\nhOst: h\r\nX: \r\nContent-Length: 4\r\n\r\nbody",
+        ),
+        (
+            RequestHead(b"PUT", b"/", [], Framing.LENGTH),
+            b"",
+            b"PUT / HTTP/1.1\r\nHost: %b\r\nContent-Length: 0\r\n\r\n",
+        ),
+    ],
+)
+async def test_a_request_is_one_write_framed_as_asked(head, body, sent, engine):
+    writes = []
+
+    async def conversation(reader, writer):
+        writes.append(await reader.read(65536))
+        writer.write(OK)
+
+    async with raw_server(conversation) as port, pool_of(engine) as pool:
+        async with pool.exchange(to(port), head, body) as response:
+            assert response.body.complete == b"ok"
+        assert writes == [sent.replace(b"%b", f"{LOCAL}:{port}".encode())]
+
+
+async def test_an_iterated_body_is_framed_as_asked_too(engine):
+    async def handler(request):
+        how = request.header(b"content-length") or request.header(b"transfer-encoding")
+        return Response(200, how, [], await request.body.read_all(99))
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        body = pieces_of(b"ab", b"", b"cde")
+        async with pool.exchange(to(server.port), POST, body) as response:
+            assert (response.reason, response.body.complete) == (b"chunked", b"abcde")
+        head = RequestHead(b"POST", b"/", framing=Framing.LENGTH, length=5)
+        async with pool.exchange(to(server.port), head, pieces_of(b"ab", b"cde")) as response:
+            assert (response.reason, response.body.complete) == (b"5", b"abcde")
+
+
+async def test_an_answer_comes_as_it_was_sent(engine):
+    answer = (
+        b"HTTP/1.1 299 Odd Reason\r\nx-Odd: 1 \r\nX-odd:2\r\nEmpty:\r\nContent-Length: 3\r\n\r\nabc"
+    )
+    async with (
+        raw_server(answering(answer)) as port,
+        pool_of(engine) as pool,
+        pool.exchange(to(port), GET) as response,
+    ):
+        assert (response.status, response.reason) == (299, b"Odd Reason")
+        assert response.headers == [
+            (b"x-Odd", b"1"),
+            (b"X-odd", b"2"),
+            (b"Empty", b""),
+            (b"Content-Length", b"3"),
+        ]
+        assert response.header(b"x-odd") == b"2"
+        assert response.header(b"other") is None
+        assert [each async for each in response.body] == [b"abc"]
+
+
+@pytest.mark.parametrize(
+    ("head", "answer", "expected"),
+    [
+        (GET, b"HTTP/1.1 200 OK\r\n\r\nto the end", (200, b"to the end")),
+        (GET, b"HTTP/1.0 200 OK\r\n\r\nto the end", (200, b"to the end")),
+        (GET, b"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx", (200, b"x")),
+        (GET, b"HTTP/1.1 204 No\r\n\r\n", (204, b"")),
+        (GET, b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n", (304, b"")),
+        (GET, b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hint\r\nA: b\r\n\r\n" + OK, (200, b"ok")),
+        (RequestHead(b"HEAD", b"/"), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", (200, b"")),
+        (RequestHead(b"HEAD", b"/"), b"HTTP/1.1 200 OK\r\n\r\n", (200, b"")),
+        (
+            GET,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\n",
+            (200, b"abc"),
+        ),
+    ],
+)
+async def test_every_way_to_end_a_body_is_understood(head, answer, expected, engine):
+    assert await fetch(engine, answer, head) == expected
+
+
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switch\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 101 Switch\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
+        CHUNKS + b"0x3\r\nabc\r\n0\r\n\r\n",
+        CHUNKS + b"3\r\nabcd\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 3000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 3000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 30 + b"Content-Length: 0\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_breaks_the_rules_is_refused(answer, engine):
+    with pytest.raises(ProtocolViolation):
+        await fetch(engine, answer, header_bytes=2000, header_count=20)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 O",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+        CHUNKS + b"3\r\nabc\r\n",
+        CHUNKS + b"3\r\nabc\r\n0\r\n",
+    ],
+)
+async def test_an_answer_that_is_cut_never_looks_complete(answer, engine):
+    with pytest.raises(PeerGone):
+        await fetch(engine, answer)
+
+
+async def test_a_connection_is_used_again_and_remembers_what_its_caller_noted(engine):
+    async with serving(echo, engine=engine) as server, pool_of(engine) as pool:
+        target = to(server.port)
+        async with await pool.connect(target) as first:
+            assert not first.reused
+            first.extra = "authenticated"
+            async with first.exchange(POST, b"1") as response:
+                assert await response.body.read_all(9) == b"1"
+            async with first.exchange(POST, pieces_of(b"2")) as response:
+                assert await response.body.read_all(9) == b"2"
+        async with await pool.connect(target) as again:
+            assert again is first
+            assert (again.reused, again.extra) == (True, "authenticated")
+            async with await pool.connect(target) as other:
+                assert other is not first
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        OK + b"junk",
+    ],
+)
+async def test_a_connection_that_cannot_be_trusted_again_is_not_kept(answer, engine):
+    async with raw_server(answering(answer)) as port, pool_of(engine) as pool:
+        for _ in range(2):
+            async with pool.exchange(to(port), GET) as response:
+                assert response.body.complete == b"ok"
+        async with await pool.connect(to(port)) as connection:
+            assert not connection.reused
+
+
+async def test_leaving_before_the_end_of_an_answer_discards_the_connection(engine):
+    async def handler(request):
+        return Response(200, body=pieces_of(*[b"x" * 100_000] * 50))
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        async with pool.exchange(to(server.port), GET) as response:
+            assert await anext(response.body)
+        async with await pool.connect(to(server.port)) as connection:
+            assert not connection.reused
+
+
+async def test_a_head_request_leaves_the_connection_good(engine):
+    async def handler(request):
+        return Response(200, headers=[(b"Content-Length", b"7")])
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        for _ in range(3):
+            async with pool.exchange(to(server.port), RequestHead(b"HEAD", b"/")) as response:
+                assert response.header(b"content-length") == b"7"
+        assert (await pool.connect(to(server.port))).reused
+
+
+async def test_an_early_error_stops_the_request_and_is_read(engine):
+    stopped = asyncio.Event()
+
+    async def endless():
+        try:
+            while True:
+                yield b"x" * 65536
+                await asyncio.sleep(0)
+        finally:
+            stopped.set()
+
+    async def handler(request):
+        await anext(request.body)
+        return Response(413, body=b"too much", close=True)
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        async with pool.exchange(to(server.port), POST, endless()) as response:
+            assert response.status == 413
+            assert await response.body.read_all(99) == b"too much"
+        assert stopped.is_set()
+        async with await pool.connect(to(server.port)) as connection:
+            assert not connection.reused
+
+
+async def test_an_early_answer_lets_the_request_go_on(engine):
+    first_came = asyncio.Event()
+
+    async def body():
+        yield b"first"
+        await first_came.wait()
+        yield b"second"
+
+    async def handler(request):
+        return Response(200, body=request.body)
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        async with pool.exchange(to(server.port), POST, body()) as response:
+            assert await anext(response.body) == b"first"
+            first_came.set()
+            assert await response.body.read_all(99) == b"second"
+        async with await pool.connect(to(server.port)) as connection:
+            assert connection.reused
+
+
+async def test_a_body_that_fails_at_its_source_is_the_callers_error_and_cut_at_the_server(engine):
+    told = asyncio.Event()
+
+    async def failing():
+        yield b"piece"
+        await asyncio.sleep(0.02)
+        raise LookupError("no more")
+
+    async def handler(request):
+        with pytest.raises(ClientGone):
+            await request.body.read_all(99)
+        told.set()
+        return Response(200)
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        with pytest.raises(LookupError):
+            async with pool.exchange(to(server.port), POST, failing()):
+                pass
+        await asyncio.wait_for(told.wait(), 3)
+        short = RequestHead(b"POST", b"/", framing=Framing.LENGTH, length=9)
+        with pytest.raises(UnsafeHead):
+            async with pool.exchange(to(server.port), short, pieces_of(b"piece")):
+                pass
+        with pytest.raises(UnsafeHead):
+            async with pool.exchange(to(server.port), short, pieces_of(b"piece", b"piece")):
+                pass
+
+
+async def test_a_cancelled_caller_leaves_nothing_open(engine):
+    gone = asyncio.Event()
+
+    async def handler(request):
+        try:
+            await asyncio.sleep(10)
+        finally:
+            gone.set()
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), pool.exchange(to(server.port), GET):
+                pass
+        await asyncio.wait_for(gone.wait(), 3)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        RequestHead(b"GET", b"/", [(b"X", b"a\r\nY: b")]),
+        RequestHead(b"GET", b"/", [(b"X\n", b"a")]),
+        RequestHead(b"GET", b"/", [(b"Transfer-Encoding", b"chunked")]),
+        RequestHead(b"GET", b"/", [(b"content-length", b"3")]),
+        RequestHead(b"GET", b"/", [(b"Expect", b"100-continue")]),
+        RequestHead(b"GET", b"/ HTTP/1.1\r\nX: y\r\n\r\n"),
+        RequestHead(b"GET", b"/a b"),
+        RequestHead(b"GET", b""),
+        RequestHead(b"GET /x", b"/"),
+    ],
+)
+async def test_a_request_that_would_break_its_framing_is_not_sent(head, engine):
+    async with serving(echo, engine=engine) as server, pool_of(engine) as pool:
+        with pytest.raises(UnsafeHead):
+            async with pool.exchange(to(server.port), head):
+                pass
+        async with pool.exchange(to(server.port), POST, b"fine") as response:
+            assert response.body.complete == b"fine"
+
+
+async def test_a_stale_connection_is_told_and_retried_only_when_asked(engine):
+    async def conversation(reader, writer):
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)  # and no answer
+
+    async with raw_server(conversation) as port, pool_of(engine) as pool:
+
+        async def call(body, **options):
+            async with pool.exchange(to(port), POST, body, **options) as response:
+                return response.body.complete
+
+        assert await call(b"1") == b"ok"
+        with pytest.raises(StaleConnection) as stale:
+            await call(b"2")
+        assert stale.value.sent
+        assert await call(b"3") == b"ok"
+        assert await call(b"4", retry_stale=True) == b"ok"
+        with pytest.raises(StaleConnection):
+            await call(pieces_of(b"5"), retry_stale=True)
+        async with await pool.connect(to(port)) as connection:
+            async with connection.exchange(GET):
+                pass
+            connection.reused = True
+            connection.abort()
+            with pytest.raises(StaleConnection) as stale:
+                await connection.begin(GET, None)
+            assert not stale.value.sent
+
+
+async def test_a_connection_that_the_server_closed_is_not_taken_from_the_pool(engine):
+    async with raw_server(answering(OK, then_close=True)) as port, pool_of(engine) as pool:
+        for _ in range(5):
+            async with pool.exchange(to(port), GET) as response:
+                assert response.body.complete == b"ok"
+            await asyncio.sleep(0.02)
+
+
+async def test_a_connection_rests_only_so_long(engine):
+    async with serving(echo, engine=engine) as server:
+        async with pool_of(engine, idle_keep_seconds=0.05) as pool:
+            async with pool.exchange(to(server.port), POST, b"x"):
+                pass
+            await asyncio.sleep(0.15)
+            assert not (await pool.connect(to(server.port))).reused
+        async with pool_of(engine) as pool:
+            async with pool.exchange(to(server.port), POST, b"x"):
+                pass
+            pool.drop_resting()
+            assert not (await pool.connect(to(server.port))).reused
+
+
+async def test_bytes_that_nobody_asked_for_end_a_resting_connection(engine):
+    async def conversation(reader, writer):
+        await read_request(reader)
+        writer.write(OK)
+        await asyncio.sleep(0.03)
+        writer.write(OK)
+        await reader.read()
+
+    async with raw_server(conversation) as port, pool_of(engine) as pool:
+        async with pool.exchange(to(port), GET):
+            pass
+        await asyncio.sleep(0.1)
+        assert not (await pool.connect(to(port))).reused
+
+
+async def test_silence_of_the_server_has_its_limits(engine):
+    async def silent(reader, writer):
+        await reader.read(1)
+        await asyncio.sleep(1)
+
+    async def stuck(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
+        await asyncio.sleep(1)
+
+    limits = {"header_seconds": 0.1, "idle_seconds": 0.1, "write_seconds": 0.1}
+    async with pool_of(engine, **limits) as pool:
+        async with raw_server(silent) as port:
+            with pytest.raises(TimedOut, match="of its answer's head"):
+                async with pool.exchange(to(port), GET):
+                    pass
+            with pytest.raises(TimedOut, match="took nothing"):
+                async with pool.exchange(to(port), POST, b"x" * (32 << 20)):
+                    pass
+        async with raw_server(stuck) as port, pool.exchange(to(port), GET) as response:
+            assert await anext(response.body) == b"ab"
+            with pytest.raises(TimedOut, match="of its answer's body"):
+                await anext(response.body)
+
+
+async def test_a_server_that_never_shakes_hands_has_its_limit(engine):
+    async def silent(reader, writer):
+        await asyncio.sleep(1)
+
+    async with raw_server(silent) as port, pool_of(engine, tls_seconds=0.1) as pool:
+        context = unverified_client_context(TlsPolicy(), None)
+        with pytest.raises(TimedOut, match="TLS"):
+            await pool.connect(Target(LOCAL, port, context))
+
+
+async def test_a_failure_to_connect_says_why(engine, unused_port):
+    async with pool_of(engine) as pool:
+        with pytest.raises(ConnectFailed) as refused:
+            await pool.connect(Target(LOCAL, unused_port))
+        assert refused.value.problem is ConnectProblem.REFUSED
+        with pytest.raises(ConnectFailed) as unknown:
+            await pool.connect(Target("nowhere.invalid", 80))
+        assert unknown.value.problem is ConnectProblem.UNKNOWN_HOST
+        with pytest.raises(ConnectFailed):
+            await pool.connect(Target("x" * 70 + ".invalid", 80))
+        with pytest.raises(ConnectFailed) as unreachable:
+            await pool.connect(Target("255.255.255.255", 80))
+        assert unreachable.value.problem is ConnectProblem.UNREACHABLE
+
+
+@pytest.fixture
+async def unused_port():
+    server = await asyncio.start_server(lambda *_: None, LOCAL, 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    return port
+
+
+async def test_a_body_over_the_readers_limit_is_refused(engine):
+    with pytest.raises(BodyTooLarge):
+        async with (
+            raw_server(answering(OK)) as port,
+            pool_of(engine) as pool,
+            pool.exchange(to(port), GET) as response,
+        ):
+            await response.body.read_all(1)
+
+
+async def test_a_full_pool_makes_callers_wait_in_their_order(engine):
+    async with (
+        serving(echo, engine=engine) as server,
+        pool_of(engine, connections_per_target=1, connect_seconds=0.2) as pool,
+    ):
+        target = to(server.port)
+        got = []
+
+        async def take(number):
+            async with await pool.connect(target):
+                got.append(number)
+                await asyncio.sleep(0.01)
+
+        await asyncio.gather(*[take(number) for number in range(5)])
+        assert got == [0, 1, 2, 3, 4]
+        async with await pool.connect(target) as held:
+            with pytest.raises(TimedOut, match="became free"):
+                await pool.connect(target)
+            held.discard()
+        async with await pool.connect(target) as connection:
+            assert not connection.reused
+
+
+async def test_a_resting_connection_makes_room_for_another_target(engine):
+    async with (
+        serving(echo, engine=engine) as one,
+        serving(echo, engine=engine) as other,
+        pool_of(engine, connections=1, connect_seconds=0.5) as pool,
+    ):
+        for server in (one, other, one):
+            async with pool.exchange(to(server.port), POST, b"x") as response:
+                assert response.status == 200
+        async with await pool.connect(to(one.port)):
+            waiting = asyncio.create_task(pool.connect(to(other.port)))
+            await asyncio.sleep(0.02)
+            assert not waiting.done()
+        (await waiting).release()
+
+
+async def test_the_target_that_accepts_first_wins(engine, unused_port):
+    async with serving(echo, engine=engine) as server, pool_of(engine) as pool:
+        targets = [Target("192.0.2.1", 9), Target(LOCAL, unused_port), to(server.port)]
+        async with asyncio.timeout(2):
+            connection = await pool.connect_fastest(targets)
+        async with connection:
+            assert connection.target == to(server.port)
+        async with await pool.connect_fastest(targets) as connection:
+            assert connection.reused
+        with pytest.raises(ConnectFailed):
+            await pool.connect_fastest([Target(LOCAL, unused_port)] * 2)
+
+
+async def test_when_the_fastest_cannot_shake_hands_the_next_one_may(engine):
+    async def rude(reader, writer):
+        await reader.read(1)
+
+    context = unverified_client_context(TlsPolicy(), None)
+    async with (
+        raw_server(rude) as port,
+        serving(echo, engine=engine) as server,
+        pool_of(engine) as pool,
+    ):
+        targets = [Target(LOCAL, port, context), to(server.port)]
+        async with await pool.connect_fastest(targets) as connection:
+            assert connection.target == to(server.port)
+
+
+async def test_a_closed_pool_opens_nothing(engine):
+    async with serving(echo, engine=engine) as server:
+        async with pool_of(engine) as pool:
+            connection = await pool.connect(to(server.port))
+        assert not connection.is_open
+        connection.release()
+        with pytest.raises(HttpClientError):
+            await pool.connect(to(server.port))
+
+
+async def test_memory_stays_flat_while_a_large_answer_passes_a_slow_reader(engine):
+    piece = b"x" * 262144
+
+    async def handler(request):
+        return Response(200, body=pieces_of(*[piece] * 128))
+
+    async with serving(handler, engine=engine) as server, pool_of(engine) as pool:
+        gc.collect()
+        tracemalloc.start()
+        try:
+            size = 0
+            async with pool.exchange(to(server.port), GET) as response:
+                async for each in response.body:
+                    size += len(each)
+                    await asyncio.sleep(0)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert size == 128 * len(piece)
+    assert peak < 8 << 20
+
+
+_FRAGMENTS = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 100 Go\r\n\r\n",
+        b"HTTP/1.0 404 No\r\n",
+        b"\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"hello",
+        b"X: y\n",
+    ]
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(_FRAGMENTS | st.binary(max_size=40), max_size=10))
+def test_any_bytes_are_an_answer_or_a_client_error(pieces):
+    async def main():
+        with suppress(HttpClientError):
+            await fetch(FAST, b"".join(pieces), header_seconds=0.1, idle_seconds=0.1)
+
+    asyncio.run(main())
