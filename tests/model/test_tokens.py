@@ -47,8 +47,3 @@ def test_every_certificate_can_be_got_rid_of():
     while grown := {old for old, new in moves if new in reaches} - reaches:
         reaches |= grown
     assert reaches == set(CertificateStatus)
-
-
-def test_messages_share_a_signature_where_the_key_is_slow():
-    assert KeyAlgorithm.RSA_2048.is_slow
-    assert not KeyAlgorithm.EC_P256.is_slow

@@ -37,6 +37,11 @@ def test_a_private_file_is_replaced_whole_and_readable_by_its_owner_only(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
 
 
+def test_a_file_for_others_to_read_gets_its_mode_with_its_content(tmp_path):
+    write_private(tmp_path / "anchor", b"public", mode=0o644)
+    assert mode(tmp_path / "anchor") == 0o644
+
+
 def test_a_failed_write_leaves_the_old_content_and_no_leftover(tmp_path):
     path = tmp_path / "key"
     path.mkdir()

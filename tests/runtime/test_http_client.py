@@ -1,5 +1,7 @@
 import asyncio
 import gc
+import socket
+import time
 import tracemalloc
 from contextlib import suppress
 
@@ -94,8 +96,7 @@ async def pieces_of(*pieces):
         (
             POST,
             b"0123456789",
-            b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + b"a\r\n0123456789\r\n0\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
         ),
         (
             RequestHead(b"PUT", b"/x?y", [(b"hOst", b"h"), (b"X", b"")], Framing.LENGTH),
@@ -247,6 +248,7 @@ async def test_a_connection_is_used_again_and_remembers_what_its_caller_noted(en
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         OK + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        OK + b"HTTP/1.1 20",
         OK + b"junk",
     ],
 )
@@ -430,6 +432,25 @@ async def test_a_connection_that_the_server_closed_is_not_taken_from_the_pool(en
             await asyncio.sleep(0.02)
 
 
+async def test_a_close_that_the_loop_has_not_seen_yet_is_seen_before_use(engine):
+    with socket.create_server((LOCAL, 0)) as listening:
+
+        def answer_once():
+            with listening.accept()[0] as sock:
+                sock.recv(999)
+                sock.sendall(OK)
+
+        once = asyncio.get_running_loop().run_in_executor(None, answer_once)
+        async with pool_of(engine) as pool:
+            target = to(listening.getsockname()[1])
+            async with pool.exchange(target, GET) as response:
+                assert response.body.complete == b"ok"
+            time.sleep(0.4)  # noqa: ASYNC251 - the loop is busy while the server closes
+            async with await pool.connect(target) as connection:
+                assert not connection.reused
+        await once
+
+
 async def test_a_connection_rests_only_so_long(engine):
     async with serving(echo, engine=engine) as server:
         async with pool_of(engine, idle_keep_seconds=0.05) as pool:
@@ -469,7 +490,7 @@ async def test_silence_of_the_server_has_its_limits(engine):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
         await asyncio.sleep(1)
 
-    limits = {"header_seconds": 0.1, "idle_seconds": 0.1, "write_seconds": 0.1}
+    limits = {"header_seconds": 0.2, "idle_seconds": 0.2, "write_seconds": 0.2}
     async with pool_of(engine, **limits) as pool:
         async with raw_server(silent) as port:
             with pytest.raises(TimedOut, match="of its answer's head"):
@@ -530,7 +551,7 @@ async def test_a_body_over_the_readers_limit_is_refused(engine):
 async def test_a_full_pool_makes_callers_wait_in_their_order(engine):
     async with (
         serving(echo, engine=engine) as server,
-        pool_of(engine, connections_per_target=1, connect_seconds=0.2) as pool,
+        pool_of(engine, connections_per_target=1, connect_seconds=0.5) as pool,
     ):
         target = to(server.port)
         got = []

@@ -282,6 +282,17 @@ def test_a_path_served_by_a_live_process_is_not_taken_over(path):
     asyncio.run(scenario())
 
 
+def test_a_server_that_closes_leaves_the_socket_of_another(path):
+    async def scenario():
+        first = await serve_rpc(path, Implementation(), Keys)
+        path.unlink()
+        async with running(path) as keys:
+            await first.close()
+            assert await keys.sign("k", b"") == b"k"
+
+    asyncio.run(scenario())
+
+
 SERVER = """
 import asyncio, sys
 from pathlib import Path
@@ -452,5 +463,44 @@ def test_another_user_is_answered_only_when_allowed(users, answered):
     try:
         child = start_as_other_user(directory / "s")
         assert asyncio.run(scenario(directory / "s", child)) == answered
+    finally:
+        shutil.rmtree(directory)
+
+
+def serve_as_other_user(path):
+    """Forks a process that, as another user, takes one connection and says nothing."""
+    child = os.fork()
+    if child:
+        return child
+    code = 99
+    try:
+        os.setuid(12345)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            path.chmod(0o666)
+            listener.settimeout(5)
+            with listener.accept()[0] as caller:
+                caller.settimeout(5)
+                code = len(caller.recv(100))
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_server_of_another_user_is_told_nothing():
+    async def scenario(path):
+        while not is_open_to_all(path):  # noqa: ASYNC110 - another process opens it
+            await asyncio.sleep(0.002)
+        keys = connect_rpc(path, Keys)
+        with pytest.raises(RpcUnavailable, match="served by a user who may not"):
+            await keys.log_in("1234")
+
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    directory.chmod(0o777)
+    try:
+        child = serve_as_other_user(directory / "s")
+        asyncio.run(scenario(directory / "s"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     finally:
         shutil.rmtree(directory)

@@ -45,6 +45,8 @@ _INCOME = "/r1/DEV/GOV/79990003/register/income"
 _DEBT = "/r1/DEV/GOV/79990003/register/debt"
 _CONTAINER_LIMIT = 64 * 1024 * 1024
 
+_Scene = tuple[str, Callable[[], Awaitable[None]]]
+
 
 class StoryWentWrong(DevnetError):
     """A step did not give what it must."""
@@ -131,7 +133,7 @@ class Story:
 
     async def tell(self) -> list[str]:
         """Play all scenes; gives what went wrong."""
-        scenes: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+        scenes: tuple[_Scene, ...] = (
             ("A message that is evidence", self._message),
             ("The evidence, and a verdict without either server", self._evidence),
             ("Once only: a form filled from two registers", self._once_only),

@@ -10,45 +10,36 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from sild.components.serverconf.declaration import (
-    DeclaredClient,
-    DeclaredGroup,
-    DeclaredRight,
-    DeclaredService,
-    ServerDeclaration,
-)
 from sild.components.signer.certificates import RequestOrder
 from sild.components.signer.rpc import SignerForControl
 from sild.components.signer.rpc import connect_control as connect_signer
-from sild.devnet.authorities import Authorities, AuthoritiesSettings
-from sild.devnet.certification import CaSettings
+from sild.devnet.authorities import Authorities
+from sild.devnet.declared import (
+    authorities_settings,
+    declaration_of,
+    registry_of,
+    request_fields,
+)
 from sild.devnet.errors import DevnetError
 from sild.devnet.ports import free_ports
 from sild.devnet.providers import PROVIDERS, provider_app
 from sild.devnet.publisher import Publisher, PublisherSettings
 from sild.devnet.registry import OptionalParts, Registry
 from sild.devnet.serving import Served, serve_app
-from sild.devnet.topology import CertificateProfile, PlannedServer, PlannedSubsystem, Topology
-from sild.model.tokens import Key, KeyAlgorithm, KeyUsage
-from sild.protocol.globalconf.private_parameters import ManagementService
-from sild.protocol.globalconf.shared_parameters import (
-    GlobalGroup,
-    Member,
-    MemberClass,
-    SecurityServer,
-    Subsystem,
-)
+from sild.devnet.topology import PlannedServer, Topology
+from sild.model.tokens import Key, KeyUsage
 from sild.protocol.ids import ClientId, SecurityServerId
-from sild.protocol.pki.certificate import read_certificate
+from sild.protocol.pki.certificate import Certificate, read_certificate
 from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import make_private_directory, write_private
 from sild.runtime.rpc import RpcError, close_rpc, connect_rpc
+from sild.runtime.supervise import end_with_parent
 from sild.servers.control_calls import ControlCalls
 from sild.servers.layout import Layout
 from sild.servers.worker_calls import WorkerCalls
@@ -147,6 +138,7 @@ class RunningServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         finally:
             log.close()
@@ -266,10 +258,8 @@ class Ecosystem:
 
     async def _start_authorities(self) -> None:
         topology, plan = self.topology, self.plan
-        settings = AuthoritiesSettings(
-            ca=CaSettings(topology.instance, has_intermediate=topology.has_intermediate_ca),
-            profile=topology.profile.value,
-            tsas=topology.tsas,
+        settings = replace(
+            authorities_settings(topology),
             next_update=timedelta(seconds=plan.intervals.ocsp_freshness),
         )
         self.authorities = Authorities(settings, self._clock, plan.directory / "authorities")
@@ -355,34 +345,9 @@ class Ecosystem:
         write_private(server.layout.settings_file, text.encode())
 
     def _first_registry(self) -> Registry:
-        topology, intervals = self.topology, self.plan.intervals
-        descriptions = dict(topology.member_classes)
-        return Registry(
-            instance=topology.instance,
-            management=ManagementService(
-                f"https://{topology.central_address}:4001/managementservice/",
-                self.authorities.ca.root.credential.certificate,
-                topology.management,
-            ),
-            member_classes=tuple(MemberClass(*each) for each in topology.member_classes),
-            members=tuple(
-                Member(
-                    member.id,
-                    member.name,
-                    descriptions[member.id.member_class],
-                    tuple(Subsystem(each.id, each.name) for each in member.subsystems),
-                )
-                for member in topology.members
-            ),
-            servers=tuple(
-                SecurityServer(server.id, server.address, (), server.clients)
-                for server in topology.servers
-            ),
-            groups=tuple(
-                GlobalGroup(group.id, group.description, group.members) for group in topology.groups
-            ),
-            certification_services=(self.authorities.certification_service(),),
-            timestamping_services=self.authorities.timestamping_services(),
+        intervals = self.plan.intervals
+        return replace(
+            registry_of(self.topology, self.authorities),
             ocsp_freshness_seconds=intervals.ocsp_freshness,
             optional=OptionalParts(ocsp_fetch_interval_seconds=intervals.ocsp),
         )
@@ -395,7 +360,8 @@ class Ecosystem:
             await server.signer.initialize(_PIN)
         if not (await server.signer.status()).logged_in:
             await server.signer.login(_PIN)
-        await server.control.declare(self._declaration(server.plan))
+        declaration = declaration_of(self.topology, server.plan, self._provider_urls)
+        await server.control.declare(declaration)
         token = await server.signer.status()
         if not token.keys:
             for member in server.plan.signers:
@@ -403,71 +369,46 @@ class Ecosystem:
             await self._auth_certificate(server)
         self._progress(f"security server {server.plan.id.short} at {server.plan.address}")
 
-    def _declaration(self, planned: PlannedServer) -> ServerDeclaration:
-        return ServerDeclaration(
-            planned.id,
-            tuple(
-                self._declared(self.topology.get_subsystem(client)) for client in planned.clients
-            ),
-        )
-
-    def _declared(self, subsystem: PlannedSubsystem) -> DeclaredClient:
-        return DeclaredClient(
-            subsystem.id,
-            subsystem.connection_type,
-            services=tuple(
-                DeclaredService(
-                    service.code,
-                    self._provider_urls[service.provider] + service.path,
-                    tuple(
-                        DeclaredRight(grant.subject, grant.method, grant.path)
-                        for grant in service.grants
-                    ),
-                )
-                for service in subsystem.services
-            ),
-            groups=tuple(
-                DeclaredGroup(group.code, group.members, group.description)
-                for group in subsystem.groups
-            ),
-        )
-
     async def _sign_certificate(self, server: RunningServer, member: ClientId) -> None:
-        algorithm = server.plan.signing_key
-        key = await self._key(server, f"sign {member.member_code}", KeyUsage.SIGNING, algorithm)
-        name = self.topology.get_member(member).name
-        certificate = await self._certificate(server, key, CertificateUse.SIGNING, member, name)
+        key = await server.signer.generate_key(
+            f"sign {member.member_code}", KeyUsage.SIGNING, server.plan.signing_key
+        )
+        certificate = await self._certificate(server, key, member)
         if member in self.topology.broken.revoked_signing:
-            self.authorities.ca.revoke(read_certificate(certificate).serial)
-        await server.control.import_certificate(certificate)
+            self.authorities.ca.revoke(certificate.serial)
+        self._spoil_ocsp(member, certificate)
+        await server.control.import_certificate(certificate.der)
 
     async def _auth_certificate(self, server: RunningServer) -> None:
-        algorithm = server.plan.authentication_key
-        key = await self._key(server, "auth", KeyUsage.AUTHENTICATION, algorithm)
-        owner = server.plan.id.owner
-        name = self.topology.get_member(owner).name
-        certificate = await self._certificate(
-            server, key, CertificateUse.AUTHENTICATION, owner, name
+        key = await server.signer.generate_key(
+            "auth", KeyUsage.AUTHENTICATION, server.plan.authentication_key
         )
-        entry = await server.control.import_certificate(certificate)
+        certificate = await self._certificate(server, key, server.plan.id.owner)
+        entry = await server.control.import_certificate(certificate.der)
         await server.control.activate(entry.sha256)
+        if server.plan.id in self.topology.broken.revoked_authentication:
+            self.authorities.ca.revoke(certificate.serial)
+        self._spoil_ocsp(server.plan.id, certificate)
 
-    async def _key(
-        self, server: RunningServer, label: str, usage: KeyUsage, algorithm: KeyAlgorithm
-    ) -> Key:
-        return await server.signer.generate_key(label, usage, algorithm)
+    def _spoil_ocsp(self, of: ClientId | SecurityServerId, certificate: Certificate) -> None:
+        for faulty in self.topology.broken.ocsp:
+            if faulty.of == of:
+                self.authorities.ocsp.misbehave(certificate.serial, faulty.fault)
 
-    async def _certificate(
-        self, server: RunningServer, key: Key, use: CertificateUse, member: ClientId, name: str
-    ) -> bytes:
-        fields = {"C": "EE"} if self.topology.profile is CertificateProfile.BASIC else {}
-        if use is CertificateUse.AUTHENTICATION:
-            fields["CN"] = server.plan.address
+    async def _certificate(self, server: RunningServer, key: Key, member: ClientId) -> Certificate:
+        topology = self.topology
         order = RequestOrder(
-            key.id, server.plan.id, self.topology.profile.value, member, name, fields
+            key.id,
+            server.plan.id,
+            topology.profile.value,
+            member,
+            topology.get_member(member).name,
+            request_fields(topology, server.plan, key.usage),
         )
         request = await server.signer.generate_request(order)
-        return self.authorities.ca.sign_request(request.der, use).der
+        signing = key.usage is KeyUsage.SIGNING
+        use = CertificateUse.SIGNING if signing else CertificateUse.AUTHENTICATION
+        return self.authorities.ca.sign_request(request.der, use)
 
     async def _register(self) -> None:
         """What the Central Server does when it has approved the authentication certificates."""
@@ -488,12 +429,3 @@ class Ecosystem:
         """Make what the topology says is broken, so."""
         for name in self.topology.broken.silent_tsas:
             self.authorities.tsas[name].silent = True
-
-    async def revoke_signing(self, member: ClientId) -> None:
-        """Revoke the signing certificates of a member."""
-        for server in self.servers.values():
-            token = await server.signer.status()
-            for key in token.keys:
-                for entry in key.certificates:
-                    if entry.member == member:
-                        self.authorities.ca.revoke(read_certificate(entry.certificate).serial)

@@ -27,7 +27,6 @@ from sild.protocol.transport import headers as names
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
-    End,
     Event,
     HashChain,
     HashChainResult,
@@ -93,7 +92,7 @@ class Parts:
     ocsp: Sequence[bytes]
 
     def events(self) -> list[Event]:
-        """The parts as events, in order."""
+        """The parts as events, in order and without the end."""
         events: list[Event] = [OcspPart(der) for der in self.ocsp]
         events.append(RestHeader(self.rest.part, b""))
         if self.body is not None:
@@ -102,7 +101,7 @@ class Parts:
         if self.signed.hash_chain_result is not None and self.signed.hash_chain is not None:
             events.append(HashChainResult(self.signed.hash_chain_result))
             events.append(HashChain(self.signed.hash_chain))
-        events += (SignaturePart(self.signed.signature), End())
+        events.append(SignaturePart(self.signed.signature))
         return events
 
 

@@ -14,8 +14,9 @@ class SigningCertificate:
     """The certificate that signs for a member now.
 
     `chain` holds the intermediates, the issuer of the certificate first; `ocsp` the responses of
-    the certificate and then of each intermediate. `batch` says that the key is slow enough for
-    messages to share a signature.
+    the certificate and then of each intermediate. `batch` says whether messages may share a
+    signature, which with any key of software costs half of one for each: what is shared is also
+    verified, sent to the signer and stored once.
     """
 
     member: ClientId

@@ -25,11 +25,6 @@ class KeyAlgorithm(Enum):
     RSA_3072 = "RSA-3072"
     EC_P256 = "EC-P256"
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether making a signature takes long enough for messages to share one."""
-        return self is not KeyAlgorithm.EC_P256
-
 
 class CertificateStatus(Enum):
     """Where a certificate stands between this server and the Central Server."""

@@ -62,8 +62,6 @@ the protocol names ("service_failed", "signature_verification"), and the edge ad
 ("server.clientproxy"). A prefix is added once only.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -96,16 +94,22 @@ class ProtocolError(Exception):
         return code if code.startswith(f"{side}.") else f"{side}.{code}"
 
 
-@contextmanager
-def inside(stage: str) -> Iterator[None]:
+class inside:  # noqa: N801 - read as a preposition; a generator would cost each message more
     """Let each protocol error that leaves this block carry the stage."""
-    try:
-        yield
-    except PeerFault:
-        raise
-    except ProtocolError as error:
-        error.enter(stage)
-        raise
+
+    __slots__ = ("_stage",)
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if isinstance(error, ProtocolError) and not isinstance(error, PeerFault):
+            error.enter(self._stage)
 
 
 class Malformed(ProtocolError):

@@ -153,8 +153,6 @@ def _sqlite_engine(url: URL, options: DatabaseOptions) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
-        # Left to itself the driver begins transactions late, and none before a CREATE.
-        connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {int(options.busy_timeout * 1000)}",

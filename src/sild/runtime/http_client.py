@@ -368,9 +368,10 @@ async def _open_socket(target: Target) -> socket.socket:
 
     def attempt(family: int, address: Any) -> Callable[[], Coroutine[Any, Any, socket.socket]]:
         async def connect() -> socket.socket:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             try:
                 sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 await loop.sock_connect(sock, address)
             except BaseException:
                 sock.close()

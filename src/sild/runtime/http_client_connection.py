@@ -6,7 +6,7 @@ it, and so does the end of any answer; such a connection serves no further reque
 
 import asyncio
 import select
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from math import inf
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -30,6 +30,7 @@ from sild.runtime.http_client_types import (
 from sild.runtime.http_wire import (
     LAST_CHUNK,
     BodyReader,
+    Closable,
     Headers,
     Sweeper,
     UnsafeHead,
@@ -76,6 +77,7 @@ class Connection(Wire):
         self.reused = False
         self.extra: Any = None
         self._limits = limits
+        self._host_line = b"Host: " + _authority(target)
         self._home = home
         self._parser: HttpResponseParser | None = None
         self._reason = b""
@@ -389,7 +391,7 @@ class Connection(Wire):
             self._fail(error)
             self.abort()
         finally:
-            if isinstance(body, AsyncGenerator):
+            if isinstance(body, Closable):
                 await body.aclose()
 
     def _stop_sending(self) -> None:
@@ -410,7 +412,7 @@ class Connection(Wire):
             raise UnsafeHead("a request's method or target could not be told from its neighbours")
         more = []
         if b"host" not in names:
-            more.append(b"Host: " + _authority(self.target))
+            more.append(self._host_line)
         if body is not None and head.framing is Framing.CHUNKED:
             more.append(b"Transfer-Encoding: chunked")
         elif body is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from math import inf
 from typing import Final, NoReturn, Protocol
@@ -24,6 +24,7 @@ from sild.runtime.http_wire import (
     LAST_CHUNK,
     ONE_WRITE,
     BodyReader,
+    Closable,
     Headers,
     Sweeper,
     UnsafeHead,
@@ -102,7 +103,8 @@ class ServerConnection(Wire):
         self._current: Request | None = None
         self._wake: asyncio.Future[None] | None = None
         self._begun = False  # bytes of the current answer are out
-        self._last = False  # nothing is read after the requests that wait
+        self._last = False  # no request is answered after those that wait
+        self._deaf = False  # what still comes is dropped
         self._refusal: HTTPStatus | None = None  # answers what never became a request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,7 +119,7 @@ class ServerConnection(Wire):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the handler, by its body or by cancelling it."""
         super().connection_lost(error)
-        self._last = True
+        self._last = self._deaf = True
         self._waiting.clear()
         reads = self._current is not None and self._current.body.is_awaited
         if self._arriving is not None:
@@ -130,7 +132,7 @@ class ServerConnection(Wire):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then wake the task if there is something to answer."""
-        if self._last:
+        if self._deaf:
             return
         self._quiet += len(data)
         try:
@@ -139,17 +141,18 @@ class ServerConnection(Wire):
             self._refuse(self._refusal or HTTPStatus.BAD_REQUEST)
         if self._quiet > self._limits.header_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._pace()
+        if not self._deaf:
+            self._pace()
         self._wake_up()
 
     def read_expired(self) -> None:
         """Give up on a client that does not go on with what it began."""
-        if self._last:
+        if self._deaf:
             self.close()
         elif self._arriving is not None:
             seconds = self._limits.body_seconds
             self._arriving.body.fail(PeerGone(f"the client sent nothing for {seconds} s"))
-            self._last = True
+            self._last = self._deaf = True
         elif self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
             self._wake_up()
@@ -202,7 +205,8 @@ class ServerConnection(Wire):
         request.is_http_11 = version == "1.1"
         request.keeps = parser.should_keep_alive()
         expectation = request.header(b"expect")
-        request.expects = expectation is not None and expectation.lower() == b"100-continue"
+        if expectation is not None and request.is_http_11:
+            request.expects = expectation.lower() == b"100-continue"
         self._target, self._headers = b"", []
         self._quiet = 0
         self._in_head = False
@@ -233,7 +237,8 @@ class ServerConnection(Wire):
     def _without_upgrade(self) -> bytes:
         # An offered upgrade may be declined in silence, but the parser has already ended the
         # request at its head, body or no body. It reads the request again without the offer.
-        first = b"%b %b HTTP/1.1" % (self._parser.get_method(), self._target)
+        version = self._parser.get_http_version().encode("ascii")
+        first = b"%b %b HTTP/%b" % (self._parser.get_method(), self._target, version)
         headers = [each for each in self._headers if each[0].lower() != b"upgrade"]
         self._parser = HttpRequestParser(self)
         self._target, self._headers = b"", []
@@ -270,7 +275,8 @@ class ServerConnection(Wire):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Read no more; what never became a request is answered after those that did."""
-        self._last = True
+        self._last = self._deaf = True
+        self.read_deadline = inf
         if self._arriving is None:
             self._refusal = status
         else:
@@ -315,10 +321,11 @@ class ServerConnection(Wire):
             if self._refusal is not None:
                 self.send(_refusal(self._refusal, self._site.date_line()))
         finally:
+            self._current = None
+            self._last = self._deaf = True
             if self._arriving is None and self._refusal is None:
                 self.close()
             else:
-                self._last = True
                 self.close_for_both(_LINGER_SECONDS)
 
     def _rest(self) -> None:
@@ -354,8 +361,6 @@ class ServerConnection(Wire):
         """Read past what the handler left of the body; says whether that was worth it."""
         if request.body.ended:
             return True
-        if request.expects:
-            return False
         size = 0
         try:
             async for piece in request.body:
@@ -369,11 +374,10 @@ class ServerConnection(Wire):
     async def _write(self, request: Request, response: Response) -> bool:
         """Write a response; says whether it lets the connection go on."""
         body = response.body
-        keeps = request.keeps and not response.close and not self._last
+        keeps = self._can_keep(request, response)
         if request.method == b"HEAD" or response.status in _BODILESS:
-            head = self._head(request, response, None, keeps)
             await _close_iterator(body)
-            self._begin(head)
+            self._begin(self._head(request, response, None, keeps))
         elif isinstance(body, bytes):
             head = self._head(request, response, b"Content-Length: %d" % len(body), keeps)
             if len(body) <= ONE_WRITE:
@@ -395,7 +399,7 @@ class ServerConnection(Wire):
     ) -> bool:
         # The head waits for the first piece: one write for both, and a body that fails at once
         # can still be answered with an error.
-        keeps = request.keeps and not response.close and not self._last
+        keeps = self._can_keep(request, response)
         length = response.length
         chunked = length is None and request.is_http_11
         framing = b"Transfer-Encoding: chunked" if chunked else None
@@ -422,6 +426,10 @@ class ServerConnection(Wire):
         await self.drained()
         return keeps
 
+    def _can_keep(self, request: Request, response: Response) -> bool:
+        # Who asked to send a body and was not told to go on may send it or not.
+        return request.keeps and not response.close and not self._last and not request.expects
+
     def _begin(self, data: bytes) -> None:
         self._begun = True
         self.send(data)
@@ -447,7 +455,7 @@ class ServerConnection(Wire):
 
 
 async def _close_iterator(body: bytes | AsyncIterator[bytes]) -> None:
-    if isinstance(body, AsyncGenerator):
+    if isinstance(body, Closable):
         await body.aclose()
 
 

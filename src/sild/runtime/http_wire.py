@@ -8,7 +8,7 @@ one sweep over all connections checks (a timer per chunk would cost more than th
 import asyncio
 from collections.abc import Callable
 from math import inf
-from typing import Final, Protocol, Self, cast
+from typing import Final, Protocol, Self, cast, runtime_checkable
 
 from sild.runtime.transport import Peer, peer_of
 
@@ -47,6 +47,14 @@ def join_head(first_line: bytes, headers: Headers, more: list[bytes]) -> bytes:
 def as_chunk(piece: bytes) -> bytes:
     """Frame one piece of a chunked body; an empty piece would end the body."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A body that holds something until it is closed, at its end or before."""
+
+    async def aclose(self) -> None:
+        """Let go of it; a second time does nothing."""
 
 
 class Watched(Protocol):

@@ -267,7 +267,10 @@ class Journal:
                 self._rotate()
             positions = self._write(group)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of any
-            _LOG.exception("the journal %s did not take %d appends", self._name, len(group))
+            # What a disk refuses it says in a line, and it may refuse every message for hours.
+            known = isinstance(error, OSError)
+            told = "the journal %s did not take %d appends: %s"
+            _LOG.error(told, self._name, len(group), error, exc_info=not known)
             self._break()
             outcome = f"the journal {self._name} did not take a record: {error}"
             self._settle(group, JournalUnavailable(outcome))

@@ -33,6 +33,11 @@ _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
+def end_with_parent() -> None:
+    """Let this process be told to stop when the one that started it dies, as a child calls it."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class SupervisorError(Exception):
     """The supervisor cannot do what it was asked."""
 

@@ -8,11 +8,14 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from sild.components.confclient.cache import CachedConf, generation_of, read_cached
 from sild.components.confclient.download import ConfigurationClient, Places
+from sild.components.messagelog.records import RecordSummary
+from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG_MIGRATIONS
 from sild.components.serverconf.clients import Clients
 from sild.components.serverconf.declaration import ServerDeclaration, apply_declaration
 from sild.components.serverconf.errors import ServerNotSet
@@ -39,23 +42,36 @@ from sild.protocol.errors import (
     GlobalConfOutdated,
     MalformedGlobalConf,
 )
-from sild.protocol.ids import SecurityServerId
+from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import read_certificate
+from sild.protocol.pki.trust import ApprovedTsa
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
-from sild.runtime.migrations import migrate
+from sild.runtime.migrations import Migrations, migrate
 from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
 from sild.runtime.schedule import Job, Period, Schedule
-from sild.servers.control_calls import ControlCalls, ControlStatus
+from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls, ControlStatus
 from sild.servers.internal_tls import make_internal_tls
+from sild.servers.kept_messages import KeptMessages
 from sild.servers.layout import Layout
 from sild.servers.ocsp_http import HttpOcsp
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.snapshots import read_snapshot, write_snapshot
+from sild.servers.tsa_http import HttpTimestamps
 from sild.servers.worker_calls import WorkerCalls
 
 _LOG = logging.getLogger(__name__)
+# A journal that cannot be taken is reported no more often than this, in seconds.
+_TAKE_RETRY = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """What control keeps: the server's own configuration, and the message log."""
+
+    configuration: Database
+    messages: Database
 
 
 class Control:
@@ -65,13 +81,13 @@ class Control:
         self,
         layout: Layout,
         settings: SecurityServerSettings,
-        database: Database,
+        databases: Databases,
         fetcher: Fetcher,
     ) -> None:
         self._layout = layout
         self._settings = settings
         self._clock: Clock = SystemClock()
-        self._store = ConfigurationStore(database)
+        self._store = ConfigurationStore(databases.configuration)
         self._clients = Clients(self._store, self._clock)
         self._source = SnapshotSource(self._store)
         self._signer = connect_control(layout.signer_admin_socket)
@@ -83,6 +99,9 @@ class Control:
         )
         self._ocsp_cache = OcspCache(layout.ocsp_cache)
         self._ocsp = OcspRefresher(self._ocsp_cache, HttpOcsp(fetcher), self._clock, settings.ocsp)
+        self._messages = KeptMessages(
+            layout.journals, databases.messages, HttpTimestamps(fetcher), self._tsas
+        )
         self._cached: CachedConf | None = None
         self._base: ServerSnapshot | None = None
         self._snapshot = read_snapshot(layout.snapshot_file)
@@ -100,6 +119,9 @@ class Control:
         times = self._settings.configuration_client
         interval = self._settings.server.refresh_interval
         self._schedule.every("snapshot", Period(interval, interval), self._update)
+        taking = self._settings.message_log.take_interval
+        retry = max(taking, _TAKE_RETRY)
+        self._schedule.every("message-log", Period(taking, retry), self._messages.take)
         return self._schedule.every(
             "global-configuration",
             Period(times.update_interval, times.retry_interval),
@@ -162,6 +184,26 @@ class Control:
         """Download the configuration, fetch OCSP responses, and tell the workers, now."""
         await self._download_job.run_and_wait()
         return await self.status()
+
+    async def find_records(self, query_id: str) -> tuple[RecordSummary, ...]:
+        """The message records with this query id, in the order of the log."""
+        return await self._messages.find(query_id)
+
+    async def record_count(self) -> int:
+        """How many message records there are."""
+        return await self._messages.count()
+
+    async def export_container(
+        self, query_id: str, owner: ClientId, is_response: bool, path: str
+    ) -> str:
+        """Write the owner's request or response with this id as a container; give its path."""
+        written = await self._messages.export(query_id, owner, Path(path), is_response=is_response)
+        return str(written)
+
+    def _tsas(self) -> tuple[ApprovedTsa, ...]:
+        conf = self._conf().conf
+        conf.check_valid(self._clock.now())
+        return conf.trust(conf.instance).tsas
 
     async def _download(self) -> datetime:
         try:
@@ -242,15 +284,21 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
     """Control's main coroutine."""
     make_internal_tls(layout.internal_tls, settings.server.internal_host, SystemClock().now())
     async with AsyncExitStack() as opened:
-        database = await opened.enter_async_context(
-            Database.open(f"sqlite:///{layout.server_database.absolute()}")
+        databases = Databases(
+            await _open(opened, layout.server_database, MIGRATIONS),
+            await _open(opened, layout.message_database, MESSAGE_LOG_MIGRATIONS),
         )
-        await migrate(database, MIGRATIONS)
         fetcher = await opened.enter_async_context(Fetcher())
-        control = Control(layout, settings, database, fetcher)
-        rpc = await serve_rpc(layout.control_socket, control, ControlCalls)
+        control = Control(layout, settings, databases, fetcher)
+        rpc = await serve_rpc(layout.control_socket, control, ControlCalls, CONTROL_OPTIONS)
         opened.push_async_callback(rpc.close)
         await _until_stopped(control)
+
+
+async def _open(opened: AsyncExitStack, path: Path, migrations: Migrations) -> Database:
+    database = await opened.enter_async_context(Database.open(f"sqlite:///{path.absolute()}"))
+    await migrate(database, migrations)
+    return database
 
 
 async def _until_stopped(control: Control) -> None:

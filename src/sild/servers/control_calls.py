@@ -4,10 +4,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sild.components.messagelog.errors import NoTimestampingProvider, RecordNotFound
+from sild.components.messagelog.records import RecordSummary
 from sild.components.serverconf.declaration import ServerDeclaration
 from sild.components.signer.usable import Refusal
 from sild.model.tokens import CertificateEntry
-from sild.protocol.ids import SecurityServerId
+from sild.protocol.errors import GlobalConfOutdated, TimestampRefused
+from sild.protocol.ids import ClientId, SecurityServerId
+from sild.runtime.rpc import RpcOptions
+
+CONTROL_OPTIONS = RpcOptions(
+    errors={
+        error.__name__: error
+        for error in (
+            RecordNotFound,
+            NoTimestampingProvider,
+            TimestampRefused,
+            GlobalConfOutdated,
+            OSError,
+        )
+    },
+    # Several time-stamping authorities may have to be waited for.
+    timeouts={"export_container": 120.0},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +63,26 @@ class ControlCalls(Protocol):
 
     async def refresh(self) -> ControlStatus:
         """Download the configuration, fetch OCSP responses, and tell the workers, now."""
+        ...
+
+    async def find_records(self, query_id: str) -> tuple[RecordSummary, ...]:
+        """The message records with this query id, in the order of the log."""
+        ...
+
+    async def record_count(self) -> int:
+        """How many message records there are."""
+        ...
+
+    async def export_container(
+        self,
+        query_id: str,
+        owner: ClientId,
+        is_response: bool,
+        path: str,
+    ) -> str:
+        """Write the owner's request or response with this id as a container; give its path.
+
+        The path may be a directory or a new file's. Raises RecordNotFound,
+        NoTimestampingProvider, TimestampRefused, GlobalConfOutdated, OSError.
+        """
         ...

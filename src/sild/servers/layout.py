@@ -74,9 +74,14 @@ class Layout:
         """The message log."""
         return self.home / "messagelog.db"
 
+    @property
+    def journals(self) -> Path:
+        """The workers' journals, those of workers that are no more among them."""
+        return self.home / "journal"
+
     def journal(self, number: int) -> Path:
         """A worker's journal, until it is taken into the message log."""
-        return self.home / "journal" / f"worker-{number}"
+        return self.journals / f"worker-{number}"
 
     def spool(self, number: int) -> Path:
         """Where a worker rests large bodies while their signature is awaited."""

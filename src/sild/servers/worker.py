@@ -102,6 +102,7 @@ class Worker:
         self._settings = settings
         self._clock: Clock = SystemClock()
         self._stopping = asyncio.Event()
+        self._serving = False
         self._reloading = asyncio.Lock()
         self._signer = connect_worker(layout.signer_socket)
         self._view = CurrentView(layout, self._clock)
@@ -170,13 +171,12 @@ class Worker:
             await self._close(rpc)
 
     async def _serve(self, *, share_ports: bool) -> None:
-        serving = False
         while not self._stopping.is_set():
-            if not serving and self._tls.listening is not None:
+            if not self._serving and self._tls.listening is not None:
                 await self._listeners.start_external(self._tls.listening, share_ports=share_ports)
-                serving = True
+                self._serving = True
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS if serving else 0.1):
+                async with asyncio.timeout(_POLL_SECONDS if self._serving else 0.1):
                     await self._stopping.wait()
             await self._refresh()
 
@@ -212,7 +212,8 @@ class Worker:
 
     async def status(self) -> WorkerStatus:
         """How it fares."""
-        return WorkerStatus(self._view.generation, self._view.is_ready, self._spool.on_disk)
+        ready = self._serving and self._view.is_ready
+        return WorkerStatus(self._view.generation, ready, self._spool.on_disk)
 
     async def reload(self) -> None:
         """Look at the snapshot and the global configuration now."""

@@ -132,6 +132,22 @@ def test_every_truncation_is_refused(direction, events):
             stream(direction, data[:length], 50)
 
 
+def test_a_fault_may_break_off_a_body_that_was_begun():
+    events = [rest(), BodyChunk(b"begun"), fault(), End()]
+    writer = TransportWriter(RESPONSE, BOUNDARY)
+    read = whole(RESPONSE, b"".join([writer.write(event) for event in events]))
+    assert comparable(read) == comparable([rest(), *body(b"begun"), fault(), End()])
+
+
+def test_nothing_but_a_fault_breaks_off_a_body():
+    for event in (SIGNED[0], *BATCH):
+        writer = TransportWriter(RESPONSE, BOUNDARY)
+        for before in (rest(), BodyChunk(b"begun")):
+            writer.write(before)
+        with pytest.raises(InvalidMessage):
+            writer.write(event)
+
+
 def test_a_message_has_exactly_these_bytes():
     data = write_whole(REQUEST, BOUNDARY, [OcspPart(b"\x30"), rest(), *body(b"{", b"}"), *BATCH])
     assert data == (

@@ -42,7 +42,7 @@ _PIECE = 1024 * 1024
 _SHARED_APPEND = 1024 * 1024
 _REMEMBERED_SIGNATURES = 512
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 Body = bytes | SpooledBytes
 
 
@@ -162,17 +162,20 @@ class JournalLog:
         self._flush(saving)
 
     def _flush(self, saving: list[_Saving]) -> None:
-        if not self._start(self._append_all(saving)):
+        task = self._start(self._append_all(saving))
+        if task is None:
             _refuse(saving, "the server is stopping")
+        else:
+            # Also a task that is cancelled before it begins leaves nobody waiting.
+            task.add_done_callback(lambda _: _refuse(saving, "the append was broken off"))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> bool:
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
         try:
-            self._spawn(work)
+            return self._spawn(work)
         except RuntimeError:
             # The tasks of this worker are being ended.
             work.close()
-            return False
-        return True
+            return None
 
     async def _append_all(self, saving: list[_Saving]) -> None:
         try:
@@ -180,10 +183,7 @@ class JournalLog:
             await self._journal.append_many(payloads)
         except JournalError as error:
             _refuse(saving, str(error))
-        except BaseException as error:
-            _refuse(saving, f"the append ended with {type(error).__name__}")
-            if not isinstance(error, Exception):
-                raise
+        except Exception:  # noqa: BLE001 - the task must not take its group along
             _LOG.exception("unexpected error, %d records were not saved", len(saving))
         else:
             self._remember(written)

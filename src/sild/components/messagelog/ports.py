@@ -1,6 +1,6 @@
 """What the message log in the control process needs from others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sild.protocol.pki.trust import ApprovedTsa
@@ -17,12 +17,8 @@ class TimestampFetcher(Protocol):
         ...
 
 
-class Authorities(Protocol):
-    """Where the approved time-stamping authorities are found."""
+Authorities = Callable[[], Sequence[ApprovedTsa]]
+"""Gives the authorities that the valid global configuration approves, in its order.
 
-    def tsas(self) -> Sequence[ApprovedTsa]:
-        """Those that the valid global configuration names, in its order.
-
-        Raises GlobalConfOutdated where there is none that may be used.
-        """
-        ...
+Raises GlobalConfOutdated where there is no configuration that may be used.
+"""

@@ -192,7 +192,8 @@ class MessageStore:
 
 async def _insert_one(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> int:
     key = (await connection.execute(insert(table).values(values))).inserted_primary_key
-    return int(key[0]) if key else 0
+    assert key is not None  # noqa: S101 - each table has one
+    return int(key[0])
 
 
 async def _pieces(connection: AsyncConnection, body_key: str) -> Iterable[bytes]:

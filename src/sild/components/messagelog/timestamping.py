@@ -42,7 +42,7 @@ class Timestamping:
         if kept.timestamp is not None:
             return kept.timestamp
         value = read_signature(kept.record.signature).value
-        made = await fetch_timestamp(value, self._authorities.tsas(), self._fetcher)
+        made = await fetch_timestamp(value, self._authorities(), self._fetcher)
         return await self._store.add_timestamp(kept.id, made)
 
 

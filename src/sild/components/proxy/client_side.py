@@ -43,7 +43,7 @@ from sild.protocol.transport.writer import (
 )
 from sild.runtime.files import SpooledBytes
 from sild.runtime.http_client import ClientResponse, Connection, RequestHead
-from sild.runtime.http_server import Request, Response
+from sild.runtime.http_server import HttpServerError, Request, Response
 
 _ANSWERED = frozenset({200, 500})
 _BODILESS = frozenset({204, 304})
@@ -97,6 +97,10 @@ class ClientSide:
         steps = exchanges.steps.steps("consumer")
         try:
             response = await self._exchange(request, steps)
+        except HttpServerError:
+            # Nobody waits for an answer, or the request cannot be told from the next.
+            steps.close("request broken off")
+            raise
         except Exception as error:  # noqa: BLE001 - the edge: every error becomes an answer
             accept = request.header(b"accept")
             text = accept.decode("latin-1") if accept else None
@@ -114,7 +118,8 @@ class ClientSide:
         received = Received()
         try:
             with http_problems("the provider's security server"):
-                async with self._peers.connect(route, view, steps) as connection:
+                async with await self._peers.connect(route, view) as connection:
+                    steps.mark("connected", connection.target.host)
                     body_digest = await self._send(connection, outgoing, request, received, steps)
             steps.mark("received")
             expected = request_hash(_DIGEST.digest(rest.part), body_digest)

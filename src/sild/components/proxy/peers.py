@@ -1,15 +1,13 @@
 """Connections to other security servers, each authenticated before a byte of a message leaves."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sild.components.proxy.peer import AuthenticatedPeer, verify_provider
 from sild.components.proxy.routing import Route, Routing
 from sild.components.proxy.settings import ProxySettings
-from sild.components.proxy.steps import Steps
 from sild.components.proxy.view import View
 from sild.protocol.errors import (
     IoError,
@@ -40,18 +38,29 @@ _LONGEST_MEMORY = timedelta(seconds=1200)
 _REMEMBERED_CHAINS = 4096
 
 
-@contextmanager
-def http_problems(whose: str) -> Iterator[None]:
+class http_problems:  # noqa: N801 - read as a verb; a generator would cost each message more
     """Turn the errors of a connection into the protocol's own."""
-    try:
-        yield
-    except ConnectFailed as error:
-        if error.problem is ConnectProblem.UNKNOWN_HOST:
-            raise UnknownHost(f"{whose} has no address: {error}") from error
-        raise NetworkError(f"{whose} cannot be reached: {error}") from error
-    except TlsFailed as error:
-        raise SslAuthenticationFailed(f"no TLS connection to {whose}: {error}") from error
-    except HttpClientError as error:
+
+    __slots__ = ("_whose",)
+
+    def __init__(self, whose: str) -> None:
+        self._whose = whose
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if not isinstance(error, HttpClientError):
+            return
+        whose = self._whose
+        if isinstance(error, ConnectFailed):
+            if error.problem is ConnectProblem.UNKNOWN_HOST:
+                raise UnknownHost(f"{whose} has no address: {error}") from error
+            raise NetworkError(f"{whose} cannot be reached: {error}") from error
+        if isinstance(error, TlsFailed):
+            raise SslAuthenticationFailed(f"no TLS connection to {whose}: {error}") from error
         raise IoError(f"the connection to {whose} failed: {error}") from error
 
 
@@ -126,18 +135,12 @@ class Peers:
         self._settings = settings
         self._clock = clock
 
-    @asynccontextmanager
-    async def connect(self, route: Route, view: View, steps: Steps) -> AsyncIterator[Connection]:
+    async def connect(self, route: Route, view: View) -> Connection:
         """A connection to one of the servers, which has proved that it serves the provider.
 
-        Servers are tried in the order of the route; the error of the last one is raised.
+        Use it as a context. Servers are tried in the order of the route; the error of the last
+        one is raised.
         """
-        connection = await self._first_that_proves(route, view)
-        steps.mark("connected", connection.target.host)
-        async with connection:
-            yield connection
-
-    async def _first_that_proves(self, route: Route, view: View) -> Connection:
         problem: Exception | None = None
         for server in route.servers:
             try:

@@ -1,7 +1,6 @@
 """Receive a transport message: small ones at once, large bodies to the spool; trust nothing yet."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sild.components.proxy.verification import SignedParts
@@ -120,15 +119,18 @@ async def receive(
         await _take(event, spool, received)
 
 
-@contextmanager
-def _staged(direction: Direction) -> Iterator[None]:
-    try:
-        with inside("service_failed"):
-            yield
-    except MimeParsingFailed as error:
-        if direction is Direction.REQUEST:
-            raise MimeParsingFailed(error.message) from None
-        raise
+class _staged(inside):  # noqa: N801 - read as a participle
+    __slots__ = ("_direction",)
+
+    def __init__(self, direction: Direction) -> None:
+        super().__init__("service_failed")
+        self._direction = direction
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if not isinstance(error, MimeParsingFailed) or self._direction is not Direction.REQUEST:
+            super().__exit__(kind, error, trace)
 
 
 def _take_whole(incoming: Incoming, complete: bytes, received: Received) -> None:

@@ -48,7 +48,7 @@ from sild.protocol.transport.writer import (
     make_boundary,
     write_content_type,
 )
-from sild.runtime.http_server import Request, Response
+from sild.runtime.http_server import HttpServerError, Request, Response
 
 _BODILESS = frozenset({204, 304})
 
@@ -76,6 +76,11 @@ class ServerSide:
         received = Received()
         try:
             response = await self._exchange(request, received, steps)
+        except HttpServerError:
+            # Nobody waits for an answer, or the request cannot be told from the next.
+            received.close()
+            steps.close("request broken off")
+            raise
         except Exception as error:  # noqa: BLE001 - the edge: every error becomes a fault
             received.close()
             log_id = steps.request_id or self._exchanges.clock.uuid()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sild.components.proxy.view import View
+from sild.components.proxy.view import SignerClaim, View
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.errors import inside
 from sild.protocol.ids import ClientId
@@ -52,7 +52,7 @@ def verify_message(
         key = DigestAlgorithm.SHA256.digest(parts.signature)
         document = _document(key, parts.signature, view, now)
         verify_parts(document, parts.hash_chain_result, parts.hash_chain, parts.digests)
-        proof = _signer(key, document, sender, view, now)
+        proof = _signer(document, sender, view, now)
     return VerifiedMessage(proof, parts)
 
 
@@ -67,12 +67,13 @@ def _document(key: bytes, signature: bytes, view: View, now: datetime) -> Signat
 
 
 def _signer(
-    key: bytes, document: SignatureDocument, sender: ClientId, view: View, now: datetime
+    document: SignatureDocument, sender: ClientId, view: View, now: datetime
 ) -> SignerProof:
     member = sender.member
-    found = view.signers.find((key, member), now)
+    claim = SignerClaim(member, document.certificate, document.extra_certificates, document.ocsp)
+    found = view.signers.find(claim, now)
     if found is not None:
         return found
     proof = verify_signer(document, member, view.conf.trust(member.instance), now)
-    view.signers.keep((key, member), proof, proof.valid_until)
+    view.signers.keep(claim, proof, proof.valid_until)
     return proof

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sild.components.proxy.verdicts import Verdicts
@@ -26,7 +27,7 @@ from sild.protocol.errors import (
 )
 from sild.protocol.globalconf.lookup import GlobalConf
 from sild.protocol.ids import ClientId, ServiceId
-from sild.protocol.pki.certificate import read_certificate
+from sild.protocol.pki.certificate import Certificate, read_certificate
 from sild.protocol.pki.path import PathUse
 from sild.protocol.signature.verify import SignatureDocument, SignerProof
 from sild.protocol.signature.xades import SigningIdentity
@@ -67,6 +68,15 @@ class PeerClaim:
     use: PathUse
 
 
+class SignerClaim(NamedTuple):
+    """All that a signature document shows to prove that its signer is the member's."""
+
+    member: ClientId
+    certificate: Certificate
+    extra_certificates: tuple[Certificate, ...]
+    ocsp: tuple[bytes, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPeer:
     """Another security server whose claim was verified: its identifier, and until when."""
@@ -90,10 +100,10 @@ class View:
         default_factory=lambda: Verdicts(_VERDICTS), compare=False
     )
     """Signature documents whose value was found good, by digest."""
-    signers: Verdicts[tuple[bytes, ClientId], SignerProof] = field(
+    signers: Verdicts[SignerClaim, SignerProof] = field(
         default_factory=lambda: Verdicts(_VERDICTS), compare=False
     )
-    """Signers found to be who they should be, by digest of the document and member."""
+    """Signers found to be who they should be."""
 
     @cached_property
     def _clients(self) -> Mapping[ClientId, Client]:

@@ -168,7 +168,7 @@ def _is_longer(one: _Evidence, other: _Evidence) -> bool:
 
 def _signing(member: ClientId, key: Key, found: _Evidence) -> SigningCertificate:
     return SigningCertificate(
-        member, key.id, found.certificate.der, found.chain, found.ocsp, key.algorithm.is_slow
+        member, key.id, found.certificate.der, found.chain, found.ocsp, batch=True
     )
 
 

@@ -140,7 +140,9 @@ IDLE_LIMIT, LOADED_LIMIT = 150 * _MIB, 300 * _MIB
 def goals(results: Results) -> tuple[Goal, ...]:
     """What is wanted of a two-server path, beside what was measured."""
     ratio = results.ratio(RATIO_CASE)
-    idle = [size for (_, who), each in results.idle.items() if who == SILD for size in each.values()]
+    idle = [
+        size for (_, who), each in results.idle.items() if who == SILD for size in each.values()
+    ]
     loaded = [
         size
         for (_, who), runs in results.runs.items()

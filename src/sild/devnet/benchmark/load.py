@@ -53,9 +53,7 @@ class _Driver:
         self._order = order
         self._target = Target(order.host, order.port)
         headers = [(name.encode(), value.encode()) for name, value in order.headers.items()]
-        self._head = RequestHead(
-            b"POST", order.path.encode(), headers, Framing.LENGTH, order.size
-        )
+        self._head = RequestHead(b"POST", order.path.encode(), headers, Framing.LENGTH, order.size)
         self._body = body_of(order.size)
         self._left = order.messages
         self.times: list[float] = []
@@ -103,7 +101,7 @@ class Generator:
         """What came of an order, as JSON: a `Load`, or what failed."""
         try:
             return asdict(await _Driver(self._pool_for(order), order).drive())
-        except* (LoadError, HttpClientError) as errors:
+        except ExceptionGroup as errors:
             return {"failed": str(errors.exceptions[0])}
 
     def _pool_for(self, order: Order) -> HttpClientPool:

@@ -78,9 +78,7 @@ class ServerPair:
             topology(plan.key),
             plan.home,
             base_port=19080,
-            intervals=Intervals(
-                configuration=60, ocsp_freshness=3600, configuration_expires=3600
-            ),
+            intervals=Intervals(configuration=60, ocsp_freshness=3600, configuration_expires=3600),
             message_log=plan.message_log,
             exchange_logs=False,
             workers=plan.workers,
@@ -92,9 +90,7 @@ class ServerPair:
             _SERVICE, f"http://{backend}", (DeclaredRight(_CALLING),), timeout_seconds=300
         )
         client = DeclaredClient(_ANSWERING, ConnectionType.NOSSL, services=(service,))
-        await self._answerer.control.declare(
-            ServerDeclaration(self._answerer.plan.id, (client,))
-        )
+        await self._answerer.control.declare(ServerDeclaration(self._answerer.plan.id, (client,)))
         await self._answerer.worker.reload()
 
     @property
@@ -115,7 +111,11 @@ class ServerPair:
     @property
     def path(self) -> str:
         """Where the service's paths begin."""
-        instance, member_class, code = _ANSWERER.instance, _ANSWERER.member_class, _ANSWERER.member_code
+        instance, member_class, code = (
+            _ANSWERER.instance,
+            _ANSWERER.member_class,
+            _ANSWERER.member_code,
+        )
         return f"/r1/{instance}/{member_class}/{code}/{_ANSWERING.subsystem_code}/{_SERVICE}"
 
     @property

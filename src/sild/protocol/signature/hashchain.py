@@ -29,6 +29,7 @@ from sild.protocol.signature.chaindocuments import (
     write_result,
 )
 from sild.protocol.signature.names import SIG_HASH_CHAIN
+from sild.protocol.signature.plainxml import check_plain
 
 __all__ = [
     "DataRef",
@@ -165,8 +166,10 @@ def verify_chain(
 ) -> None:
     """Return if the chain leads from the result to every input, and to nothing besides.
 
-    Raises InvalidHashChain, MalformedHashChain, InvalidReference, HashChainUnusedInputs.
+    Raises InvalidHashChain, InvalidHashChainRef, MalformedHashChain, InvalidReference,
+    HashChainUnusedInputs.
     """
+    check_plain(chain, MalformedHashChain)
     absent = resolve_chain(result, {chain_uri: chain}, inputs)
     if absent:
         raise InvalidReference(f"the hash chain covers {absent[0].uri}, which is not there")
@@ -189,6 +192,10 @@ def resolve_chain(
     step = walk.step(stated.uri, None, 0)
     if stated.digest.algorithm.digest(step) != stated.digest.value:
         raise InvalidHashChain(f"the hash chain does not lead to its result at {stated.uri}")
+    if walk.misstated:
+        # Stricter than the reference, which looks at the given digest alone: what it then logs is
+        # no evidence, as a container is refused that disagrees with its chain.
+        raise InvalidHashChainRef(f"{walk.misstated[0]} is not what the hash chain says it is")
     unused = sorted(inputs.keys() - walk.seen)
     if unused:
         raise HashChainUnusedInputs(f"the hash chain does not cover {', '.join(unused)}")
@@ -205,6 +212,7 @@ class _Walk:
     visited: set[tuple[str, str]] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     absent: list[DataRef] = field(default_factory=list)
+    misstated: list[str] = field(default_factory=list)
 
     def step(self, uri: str, current: str | None, depth: int) -> bytes:
         """The DER of the step that a URI names; without a path it is in the current chain."""
@@ -247,6 +255,8 @@ class _Walk:
         self.seen.add(uri)
         given = self.inputs.get(uri)
         if given is not None and given.algorithm is stated.algorithm:
+            if given.value != stated.value:
+                self.misstated.append(uri)
             return given.algorithm, given.value
         data = self.documents.get(uri)
         if data is not None:

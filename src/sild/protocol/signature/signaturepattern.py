@@ -104,7 +104,7 @@ _DOCUMENT = re.compile(
     + _repeated(_OCSP_VALUE)
     + rb"</xades:OCSPValues></xades:RevocationValues>"
     + rb"</xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
-    + rb"</xades:QualifyingProperties></ds:Object>\n?</ds:Signature></asic:XAdESSignatures>\n?"
+    + rb"</xades:QualifyingProperties></ds:Object>\n?</ds:Signature></asic:XAdESSignatures>"
 )  # fmt: skip
 _EACH_CERT_REF = re.compile(_CERT_REF)
 _EACH_CERT_VALUE = re.compile(_CERT_VALUE)
@@ -140,6 +140,8 @@ def _reading(match: re.Match[bytes]) -> Reading:
     _check_text(issuer)
     certificates = _by_id(_EACH_CERT_VALUE.findall(cert_values or b""))
     ocsp = _by_id(_EACH_OCSP_VALUE.findall(ocsp_values))
+    if list(ocsp) != [f"ocsp-response-{number}" for number in range(1, len(ocsp) + 1)]:
+        raise _OtherForm
     return Reading(
         signed_info=canonical_text(signed_info),
         signature_algorithm=algorithm.decode("ascii"),

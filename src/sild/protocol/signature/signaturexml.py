@@ -27,6 +27,7 @@ from sild.protocol.signature.document import (
     StatedDigest,
     to_document,
 )
+from sild.protocol.signature.plainxml import check_plain
 
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
@@ -53,14 +54,21 @@ _LIMITS = XmlLimits(size=MOST_BYTES, depth=40, tags=10_000, attributes=20_000)
 def parse_message_signature(data: bytes) -> SignatureDocument:
     """The signature that came with a message; it must fit the schema of XAdES 1.3.2.
 
-    Raises InvalidXml, MalformedSignature.
+    What no signature protects must have the form that its signer gave it, so that the evidence
+    cannot be changed on the way: no white space, no Id may stand where nothing tells what it must
+    be. Raises InvalidXml, MalformedSignature.
     """
     root = read_xml(data, _LIMITS)
     if root.tag not in _ROOTS:
         raise MalformedSignature(f"a {local_name(root)} stands where XAdESSignatures belong")
     signature = _only_child(root)
     Schema.load("xades-schema.xsd").check(signature, MalformedSignature)
-    return _read(root, signature)
+    check_plain(data, MalformedSignature)
+    if not data.endswith(b">"):
+        raise MalformedSignature("the signature does not end where its document does")
+    document = _read(root, signature)
+    _check_unsigned_ids(signature)
+    return document
 
 
 def parse_container_signature(data: bytes) -> SignatureDocument:
@@ -100,6 +108,31 @@ def _check_nothing_is_hidden(root: Element) -> None:
         if identifier in ids:
             raise MalformedSignature(f"two elements of the signature have the Id {identifier!r}")
         ids.add(identifier)
+
+
+def _check_unsigned_ids(signature: Element) -> None:
+    """Raise MalformedSignature for an Id outside of what is signed, unless it can be told."""
+    name = signature.get("Id", "")
+    references = {node.get("URI") for node in signature.iter()}
+    responses = 0
+    for node in signature.iter():
+        identifier = node.get("Id")
+        if node.tag == _XADES + "EncapsulatedOCSPValue":
+            responses += 1
+        if identifier is None or node is signature or _is_signed(node):
+            continue
+        known = {
+            _DS + "SignatureValue": ("signature-value", f"value-{name}"),
+            _XADES + "CompleteCertificateRefs": ("complete-certificate-refs",),
+            _XADES + "EncapsulatedOCSPValue": (f"ocsp-response-{responses}",),
+        }
+        if identifier not in known.get(str(node.tag), ()) and f"#{identifier}" not in references:
+            raise MalformedSignature(f"nothing tells the Id {identifier!r} in the signature")
+
+
+def _is_signed(node: Element) -> bool:
+    signed = {_DS + "SignedInfo", _XADES + "SignedProperties"}
+    return node.tag in signed or any(above.tag in signed for above in node.iterancestors())
 
 
 def _reading(signature: Element) -> Reading:

@@ -61,7 +61,8 @@ _TYPES: Mapping[Direction, Mapping[Part, str]] = {
 class TransportWriter:
     """Writes a transport message, and only in the order that the grammar allows.
 
-    The body goes in as any number of chunks and a BodyEnd; an empty one as BodyEnd alone.
+    The body goes in as any number of chunks and a BodyEnd; an empty one as BodyEnd alone. A fault
+    may break it off.
     """
 
     def __init__(self, direction: Direction, boundary: str) -> None:
@@ -81,7 +82,7 @@ class TransportWriter:
         return _content(event)
 
     def _start(self, part: Part, event: Event) -> bytes:
-        if self._in_body:
+        if self._in_body and part is not Part.FAULT:
             raise InvalidMessage(f"{part.name} may not be sent before the body is complete")
         check_sent(self._direction, self.after, part)
         self.after = part

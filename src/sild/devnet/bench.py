@@ -1,0 +1,76 @@
+"""`sild bench`: the two-server path beside a two-hop mutual-TLS chain of nginx, in one run."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sild.devnet.benchmark.figures import RATIO_CASE, Body, Case
+from sild.devnet.benchmark.nginx import find_nginx
+from sild.devnet.benchmark.report import to_json, to_text
+from sild.devnet.benchmark.runs import Bench, Extent
+from sild.devnet.errors import DevnetError
+from sild.model.tokens import KeyAlgorithm
+
+FULL = Extent(runs=5, seconds=2.0, warm_seconds=0.4, rest_seconds=3.0, large_messages=2)
+QUICK = Extent(runs=2, seconds=1.5, warm_seconds=0.4, rest_seconds=1.0, large_messages=1)
+_KEYS = (KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P256)
+_CONCURRENCIES = (1, 16, 64)
+ALL_CASES = tuple(
+    Case(key, body, concurrency) for key in _KEYS for body in Body for concurrency in _CONCURRENCIES
+)
+QUICK_CASES = (
+    Case(KeyAlgorithm.RSA_2048, Body.SMALL, 1),
+    RATIO_CASE,
+    Case(KeyAlgorithm.RSA_2048, Body.LARGE, 1),
+    Case(KeyAlgorithm.EC_P256, Body.SMALL, 64),
+)
+_LONGEST_SECONDS = 1200.0
+
+
+def chosen(cases: Sequence[Case], words: Sequence[str]) -> tuple[Case, ...]:
+    """The cases whose names have all of these words."""
+    wanted = [word.lower() for text in words for word in text.split()]
+    return tuple(
+        case for case in cases if all(word in str(case).lower().split() for word in wanted)
+    )
+
+
+def run_bench(asked: argparse.Namespace) -> int:
+    """Measure, and print what was measured; gives the exit code."""
+    extent, cases = (QUICK, QUICK_CASES) if asked.quick else (FULL, ALL_CASES)
+    if asked.only:
+        cases = chosen(ALL_CASES, asked.only)
+    if not cases:
+        names = "\n  ".join(map(str, ALL_CASES))
+        print(f"no case has all these words; the cases are\n  {names}", file=sys.stderr)
+        return 2
+    if asked.runs is not None:
+        extent = Extent(
+            asked.runs,
+            extent.seconds,
+            extent.warm_seconds,
+            extent.rest_seconds,
+            extent.large_messages,
+        )
+    if find_nginx() is None:
+        print("nginx is not installed (apt-get install nginx): no comparison", file=sys.stderr)
+    bench = Bench(extent, cases, lambda text: print(text, file=sys.stderr, flush=True))
+    try:
+        with tempfile.TemporaryDirectory(prefix="sild-bench-") as home:
+            asyncio.run(_bounded(bench, Path(home), asked.workers))
+    except (DevnetError, TimeoutError) as error:
+        print(f"the benchmark failed: {error}", file=sys.stderr)
+        return 1
+    print(to_text(bench.results))
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(to_json(bench.results), indent=1) + "\n")
+    return 0
+
+
+async def _bounded(bench: Bench, home: Path, workers: int) -> None:
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        await bench.run(home, workers)

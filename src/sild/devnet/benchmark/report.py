@@ -1,0 +1,107 @@
+"""What was measured, for people as tables and for programs as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sild.devnet.benchmark.figures import CONSUMER, NGINX, PROVIDER, SILD, Results, goals
+
+_MIB = 1024 * 1024
+_HEADS = ("case", "who", "messages/s", "p50 ms", "p99 ms") + (
+    "CPU µs/message",
+    "memory MiB",
+    "of nginx",
+)
+
+
+def to_text(results: Results) -> str:
+    """Tables for people."""
+    parts = [_table([_HEADS, *_rows(results)])]
+    parts.append(
+        "CPU and memory (PSS) are of all processes of a server, consumer's + provider's; medians"
+        " of the runs, of memory the most. Bodies go each way, and are logged whole."
+    )
+    parts.append("\n".join(_rest(results)))
+    for goal in goals(results):
+        verdict = {True: "reached", False: "MISSED", None: "-"}[goal.reached]
+        parts.append(f"{verdict:8} {goal.what}: {goal.measured}, wanted {goal.wanted}")
+    return "\n\n".join(parts[:3]) + "\n\n" + "\n".join(parts[3:])
+
+
+def _rows(results: Results) -> list[tuple[str, ...]]:
+    rows = []
+    for case in results.cases:
+        for who in (SILD, NGINX):
+            found = results.find(case, who)
+            if found is None:
+                continue
+            ratio = results.ratio(case) if who == SILD else None
+            rows.append(
+                (
+                    str(case) if who == SILD else "",
+                    who,
+                    f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.1f}",
+                    f"{found.p50:.1f}",
+                    f"{found.p99:.1f}",
+                    _both([f"{found.cpu[each]:,.0f}" for each in (CONSUMER, PROVIDER)]),
+                    _both([_mib(found.memory[each]) for each in (CONSUMER, PROVIDER)]),
+                    "" if ratio is None else f"{ratio:.3f}",
+                )
+            )
+    return rows
+
+
+def _rest(results: Results) -> list[str]:
+    lines = []
+    for (key, who), memory in results.idle.items():
+        sizes = _both([_mib(memory[each]) for each in (CONSUMER, PROVIDER)])
+        lines.append(f"{key.value} {who}: {results.tls[key, who]}; at rest {sizes} MiB")
+    return lines
+
+
+def _both(texts: Sequence[str]) -> str:
+    return " + ".join(texts)
+
+
+def _mib(size: int) -> str:
+    return f"{size / _MIB:.0f}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            text.ljust(width) if column < 2 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def to_json(results: Results) -> dict[str, Any]:
+    """Everything that was measured, run by run."""
+    return {
+        "cases": [
+            {
+                "key": case.key.value,
+                "bytes": case.body.size,
+                "concurrency": case.concurrency,
+                "ratio": results.ratio(case),
+                "runs": {
+                    who: [asdict(run) for run in results.runs.get((case, who), ())]
+                    for who in (SILD, NGINX)
+                },
+            }
+            for case in results.cases
+        ],
+        "idle": [
+            {"key": key.value, "who": who, "memory": dict(memory)}
+            for (key, who), memory in results.idle.items()
+        ],
+        "tls": [
+            {"key": key.value, "who": who, "negotiated": text}
+            for (key, who), text in results.tls.items()
+        ],
+        "goals": [asdict(goal) for goal in goals(results)],
+    }

@@ -1,0 +1,81 @@
+"""A small disk of its own for a directory, which can be made full, unwritable or frozen.
+
+Only root can: CI is root. Full and unwritable are seen by whoever has files open already, as they
+are when a disk fills up or breaks under a server.
+"""
+
+import errno
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+
+_TOOLS = ("mkfs.ext4", "mount", "umount", "chattr", "fsfreeze")
+_SIZE = 64 * 1024 * 1024
+# Small blocks: no record fits into what is left of the last one.
+_BLOCK = 1024
+
+
+def why_no_disks():
+    """What is missing for disks; None where nothing is."""
+    if os.geteuid() != 0:
+        return "disks are mounted by root"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    return f"there is no {missing[0]}" if missing else None
+
+
+def _run(*command):
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+class Disk:
+    """A file system in an image, mounted at a directory; close it in the end."""
+
+    def __init__(self, image, place):
+        self.place = place
+        self._filling = place / "filling"
+        with image.open("wb") as file:
+            file.truncate(_SIZE)
+        _run("mkfs.ext4", "-q", "-m", "0", "-b", str(_BLOCK), str(image))
+        place.mkdir(parents=True, mode=0o700)
+        _run("mount", "-o", "loop", str(image), str(place))
+
+    def close(self):
+        """Take the disk away, whatever still uses it."""
+        self.mend()
+        _run("umount", "-l", str(self.place))
+
+    def fill(self):
+        """Leave no room for a record."""
+        with self._filling.open("ab", buffering=0) as file:
+            while self._fills(file):
+                os.fsync(file.fileno())
+
+    def _fills(self, file):
+        before = file.tell()
+        for size in (1 << 20, 1 << 14, _BLOCK):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+        return file.tell() > before
+
+    def forbid(self):
+        """Let nothing be written, to files that are open either; root is bound by this too."""
+        _run("chattr", "-R", "+i", str(self.place))
+
+    def freeze(self):
+        """Let everybody who writes wait."""
+        _run("fsfreeze", "-f", str(self.place))
+
+    def thaw(self):
+        """Let those who wait go on."""
+        _run("fsfreeze", "-u", str(self.place))
+
+    def mend(self):
+        """Make the disk a good one again."""
+        with suppress(subprocess.CalledProcessError):
+            self.thaw()
+        _run("chattr", "-R", "-i", str(self.place))
+        self._filling.unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""Two security servers, one asking and one answering, for tests that break what is under them."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import httpx
+
+from ecosystem.ledger import Ledger
+from ecosystem.processes import child_of
+from sild.components.serverconf.declaration import DeclaredRight, DeclaredService
+from sild.devnet.declared import declaration_of
+from sild.devnet.ecosystem import Ecosystem
+from sild.devnet.topology import (
+    Grant,
+    PlannedMember,
+    PlannedServer,
+    PlannedService,
+    PlannedSubsystem,
+    Topology,
+)
+from sild.model.tokens import KeyAlgorithm
+from sild.protocol.ids import ClientId, SecurityServerId
+
+INSTANCE = "DUO"
+OPERATOR = ClientId(INSTANCE, "GOV", "70000000")
+POLICE = ClientId(INSTANCE, "GOV", "70000001")
+HEALTH = ClientId(INSTANCE, "GOV", "70000002")
+PORTAL = POLICE.subsystem("portal")
+REGISTER = HEALTH.subsystem("register")
+CONSUMER = SecurityServerId(POLICE, "police-1")
+PROVIDER = SecurityServerId(HEALTH, "health-1")
+
+REMOTE_FAULT = "server.serverproxy.logging_failed"
+OWN_FAULT = "server.clientproxy.logging_failed"
+
+
+def topology_at(network):
+    """The two servers on addresses of their own: so many ecosystems can be up at once."""
+    app = "health-insurance"
+    services = (
+        PlannedService("exercises", app, grants=(Grant(PORTAL),)),
+        PlannedService("closed", app),
+    )
+    return Topology(
+        INSTANCE,
+        (("GOV", "Authorities"),),
+        (
+            PlannedMember(OPERATOR, "Operator", (PlannedSubsystem(OPERATOR.subsystem("m"), "M"),)),
+            PlannedMember(POLICE, "Police", (PlannedSubsystem(PORTAL, "Portal"),)),
+            PlannedMember(
+                HEALTH, "Health", (PlannedSubsystem(REGISTER, "Register", services=services),)
+            ),
+        ),
+        (
+            PlannedServer(CONSUMER, f"{network}.1", (PORTAL,)),
+            PlannedServer(
+                PROVIDER, f"{network}.2", (REGISTER,), signing_key=KeyAlgorithm.RSA_2048
+            ),
+        ),
+        OPERATOR.subsystem("m"),
+        central_address=f"{network}.10",
+    )
+
+
+class Duo(Ecosystem):
+    """The ecosystem of the two, and what a test does with it."""
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        self.consumer = self.servers[CONSUMER]
+        self.provider = self.servers[PROVIDER]
+        self.ledger = Ledger()
+        self._offered = []
+        self.client = httpx.AsyncClient(
+            trust_env=False, timeout=120, headers={"X-Road-Client": PORTAL.short}
+        )
+        self._opened.push_async_callback(self.client.aclose)
+        return self
+
+    def url(self, path, service="exercises"):
+        """Where the portal calls a service."""
+        return f"{self.consumer.http_url}/r1/{REGISTER.short}/{service}{path}"
+
+    async def call(self, path, service="exercises", **request):
+        """Call a service; what is answered with 200 must be found in both logs ever after."""
+        method = request.pop("method", "GET" if "content" not in request else "POST")
+        answer = await self.client.request(method, self.url(path, service), **request)
+        if answer.status_code == 200:
+            self.ledger.note(answer.headers["x-road-id"])
+        return answer
+
+    async def until_served(self, seconds, path="/echo", service="exercises"):
+        """How long it takes until a call is answered."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        told = "nothing"
+        while loop.time() - begun < seconds:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await self.call(path, service)
+                if answer.status_code == 200:
+                    return loop.time() - begun
+                told = answer.text
+            await asyncio.sleep(0.02)
+        message = f"nothing was served within {seconds} s; the last answer was {told}"
+        raise AssertionError(message)
+
+    async def offer(self, code, url):
+        """Let the provider offer one more service to the portal."""
+        planned = self.provider.plan
+        declared = declaration_of(self.topology, planned, self._provider_urls)
+        self._offered.append(DeclaredService(code, url, (DeclaredRight(PORTAL),)))
+        (register,) = declared.clients
+        services = (*register.services, *self._offered)
+        clients = (replace(register, services=services),)
+        await self.provider.control.declare(replace(declared, clients=clients))
+
+    async def stop(self, server):
+        """Stop a server as its administrator does."""
+        server.process.terminate()
+        await asyncio.wait_for(server.process.wait(), 15)
+
+    async def restart(self, server, *message_log):
+        """Stop a server and start it, with other settings of its message log where any are told."""
+        await self.stop(server)
+        if message_log:
+            kept, self.plan = self.plan, replace(self.plan, message_log=message_log)
+            self._write_settings(server)
+            self.plan = kept
+        await server.start()
+        await server.ready()
+
+    async def check_ledger(self):
+        """What was answered is in the logs of both servers: request and response."""
+        await self.ledger.check((self.consumer, self.provider))
+
+
+def worker_of(server):
+    """The process id of a server's worker."""
+    return child_of(server.process.pid, "worker-0")
