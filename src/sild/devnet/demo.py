@@ -26,6 +26,7 @@ from sild.devnet.topology import (
     POLICE_PORTAL,
     TAX_REGISTER,
 )
+from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.asic.container import read_container
 from sild.protocol.asic.verify import verify_container
 from sild.protocol.errors import ProtocolError
@@ -331,7 +332,9 @@ def _fault_code(answer: RawAnswer) -> str | None:
     if answer.content_type.startswith("text/xml"):
         fault = find_fault(answer.body)
         return fault.fault if fault else None
-    message = read_whole(Direction.RESPONSE, answer.content_type, answer.body, None)
+    message = read_whole(
+        Direction.RESPONSE, answer.content_type, answer.body, DigestAlgorithm.SHA512
+    )
     return message.fault.fault.fault if message.fault else None
 
 

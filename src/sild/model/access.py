@@ -147,7 +147,9 @@ class AccessRules:
         """
         grants = self._grants(caller, groups, call.service)
         if not grants or not _is_allowed(grants, call):
-            raise AccessDenied(f"Request is not allowed: {call.service}")
+            raise AccessDenied(
+                f"{caller} has no right to {_named(call)}; its provider is who can give one"
+            )
 
     def allowed_endpoints(
         self, caller: ClientId, groups: frozenset[GlobalGroupId], service: ServiceId
@@ -166,6 +168,12 @@ class AccessRules:
         if by_group:
             found += [grants for group, grants in by_group.items() if group in groups]
         return found
+
+
+def _named(call: Call) -> str:
+    if call.method is None:
+        return str(call.service)
+    return f"{call.method} {call.path or '/'} of {call.service}"
 
 
 def _is_allowed(grants: list[_Grants], call: Call) -> bool:

@@ -201,7 +201,7 @@ def decode_segment(segment: str) -> str:
             position += 1
             continue
         code = segment[position + 1 : position + 3]
-        if byte != ord("%") or len(code) != 2 or not _HEX.issuperset(code):  # noqa: PLR2004 - %XX
+        if byte != ord("%") or len(code) != 2 or not _HEX.issuperset(code):
             message = f"{segment!r} has a character that must be percent-encoded"
             raise InvalidIdentifier(message)
         out.append(int(code, 16))

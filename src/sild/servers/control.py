@@ -296,9 +296,13 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
 
 
 async def _open(opened: AsyncExitStack, path: Path, migrations: Migrations) -> Database:
-    database = await opened.enter_async_context(Database.open(f"sqlite:///{path.absolute()}"))
+    database = await opened.enter_async_context(Database.open(_address(path)))
     await migrate(database, migrations)
     return database
+
+
+def _address(path: Path) -> str:
+    return f"sqlite:///{path.absolute()}"
 
 
 async def _until_stopped(control: Control) -> None:

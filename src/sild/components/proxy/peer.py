@@ -86,10 +86,7 @@ def _judge(claim: PeerClaim, view: View, now: datetime) -> KnownPeer:
 
 def _owner(leaf: Certificate, member: ClientId, view: View) -> str:
     if not view.conf.is_auth_certificate_of(leaf, member):
-        message = (
-            f"the certificate {leaf.subject_text} is not registered for a security server of "
-            f"{member}"
-        )
+        message = f"the certificate {leaf.name} is not registered for a security server of {member}"
         raise SslAuthenticationFailed(message)
     server = view.conf.find_server_by_auth_certificate(leaf)
-    return str(server.id) if server else leaf.subject_text
+    return str(server.id) if server else leaf.name

@@ -19,7 +19,7 @@ def verify_importable(data: bytes, conf: GlobalConf, now: datetime) -> ClientId 
     """
     conf.check_valid(now)
     certificate = read_certificate(data)
-    name = certificate.subject_text
+    name = certificate.name
     if not certificate.is_valid_at(now):
         raise CertificateImportFailed(
             f"{name} is valid from {certificate.not_before} to {certificate.not_after}"
@@ -32,7 +32,7 @@ def verify_importable(data: bytes, conf: GlobalConf, now: datetime) -> ClientId 
             return None
         if not trust.may_issue_signing(issuer):
             raise CertificateImportFailed(
-                f"{certificate.issuer_text} is approved for authentication certificates only"
+                f"{certificate.issuer_name} is approved for authentication certificates only"
             )
         profile = get_profile(trust.get_ca_of(certificate).profile)
         return profile.member_of(certificate, conf.instance)

@@ -180,14 +180,12 @@ def _with_request(conf: KeyConf, key_id: str, entry: RequestEntry) -> KeyConf:
 def _with_imported(conf: KeyConf, certificate: Certificate, entry: CertificateEntry) -> KeyConf:
     key = _find_key_of(conf, certificate)
     if key is None:
-        raise KeyNotFound(f"no key here belongs to the certificate {certificate.subject_text}")
+        raise KeyNotFound(f"no key here belongs to the certificate {certificate.name}")
     if conf.find_certificate(entry.sha256) is not None:
         raise CertificateExists(f"key {key.label!r} has this certificate already")
     _check_usage(certificate, key)
     if key.usage is KeyUsage.SIGNING and entry.member is None:
-        raise CertificateImportFailed(
-            f"the member that {certificate.subject_text} signs for is not known"
-        )
+        raise CertificateImportFailed(f"the member that {certificate.name} signs for is not known")
     if key.usage is KeyUsage.AUTHENTICATION:
         entry = replace(entry, member=None)
     requests = tuple(known for known in key.requests if known.member != entry.member)
@@ -203,7 +201,7 @@ def _find_key_of(conf: KeyConf, certificate: Certificate) -> Key | None:
 
 
 def _check_usage(certificate: Certificate, key: Key) -> None:
-    name = certificate.subject_text
+    name = certificate.name
     if certificate.is_signing and certificate.is_authentication:
         raise WrongCertificateUsage(f"{name} is for both signing and authentication")
     if not certificate.is_signing and not certificate.is_authentication:

@@ -12,7 +12,7 @@ def get_issuer(certificate: Certificate, trust: Trust) -> ApprovedCaCert:
     issuer = trust.find_issuer(certificate)
     if issuer is None:
         raise UnknownCertificationAuthority(
-            f"{certificate.subject_text} is not issued by a certification service approved in "
+            f"{certificate.name} is not issued by a certification service approved in "
             f"{trust.instance}"
         )
     return issuer

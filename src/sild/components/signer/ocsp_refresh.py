@@ -101,7 +101,7 @@ class OcspRefresher:
         try:
             knowledge = await self.ask_now(certificate, conf)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are asked about
-            _LOG.warning("no OCSP response about %s: %s", certificate.subject_text, error)
+            _LOG.warning("no OCSP response about %s: %s", certificate.name, error)
             now = self._clock.now()
             self._due[certificate] = now + timedelta(seconds=self._settings.ocsp_retry_delay)
             held = knowledge_of(certificate, conf.trust(conf.instance), self._cache, now)

@@ -153,7 +153,7 @@ def _verified(certificate: Certificate, use: PathUse, around: Circumstances) -> 
 def _response(certificate: Certificate, responses: OcspCache) -> bytes:
     response = responses.find(certificate)
     if response is None:
-        raise CertValidation(f"there is no OCSP response about {certificate.subject_text}")
+        raise CertValidation(f"there is no OCSP response about {certificate.name}")
     return response
 
 

@@ -93,12 +93,12 @@ def verify_container(container: Container, trusts: Mapping[str, Trust]) -> Repor
         steps.add("Does the hash chain cover the message?", _coverage(container, unverified))
     check_signer_name(document, signer, trust)
     certificate = document.certificate
-    steps.add("Whose certificate is it?", f"{certificate.subject_text}, for signing")
+    steps.add("Whose certificate is it?", f"{certificate.name}, for signing")
     verify_value(document)
     _verify_references(container, document)
     steps.add("Is this what was signed?", f"yes, by {document.algorithm.name}")
     path = verify_signer(document, signer, trust, stamp.gen_time)
-    steps.add("Was the certificate good then?", f"yes, issued by {certificate.issuer_text}")
+    steps.add("Was the certificate good then?", f"yes, issued by {certificate.issuer_name}")
     return Report(
         steps=tuple(steps.taken),
         signer=signer,
@@ -146,7 +146,7 @@ def _verify_chained(container: Container) -> tuple[DataRef, ...]:
 
 
 def _coverage(container: Container, unverified: tuple[DataRef, ...]) -> str:
-    held = f"yes, and {len(container.attachments)} attachments"
+    held = f"yes, and {len(container.attachments)} of its attachments"
     if not unverified:
         return held
     return f"{held}; {', '.join(part.uri for part in unverified)} is not in the container"

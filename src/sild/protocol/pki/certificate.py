@@ -19,7 +19,7 @@ from cryptography.x509.oid import (
 
 from sild.protocol.errors import IncorrectCertificate, InvalidSignatureValue
 from sild.protocol.pki import der
-from sild.protocol.pki.names import name_key, name_text
+from sild.protocol.pki.names import common_name, name_key, name_text
 from sild.protocol.pki.signed import Signed, Strength
 
 _SIZE_LIMIT = 64 * 1024
@@ -63,6 +63,16 @@ class Certificate:
     # The SHA-1 of the bare key bits, by which OCSP and key identifiers name a key.
     key_sha1: bytes
     ocsp_urls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What to call its subject in a sentence: the common name, else all of the name."""
+        return common_name(self.subject_text)
+
+    @property
+    def issuer_name(self) -> str:
+        """What to call its issuer in a sentence."""
+        return common_name(self.issuer_text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.der == other.der
@@ -122,9 +132,7 @@ class Certificate:
     def check_issued_by(self, issuer: "Certificate", strength: Strength) -> None:
         """Raise InvalidSignatureValue unless the issuer has its name and signed it."""
         if self.issuer_key != issuer.subject_key:
-            raise InvalidSignatureValue(
-                f"{self.subject_text} is not issued by {issuer.subject_text}"
-            )
+            raise InvalidSignatureValue(f"{self.name} is not issued by {issuer.name}")
         _signed(self.x509).check(issuer.public_key, strength)
 
 

@@ -1,5 +1,6 @@
 """Distinguished names: as Java prints them, as they are compared, and built for requests."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -153,3 +154,12 @@ def _relative_name(keyword: str, value: str) -> bytes:
     else:
         text = der.tagged(0x0C, value.encode())
     return der.set_of(der.sequence(der.identifier(oid), text))
+
+
+_COMMON_NAME = re.compile(r"(?:^|,)CN=((?:\\.|[^,\\])+)", re.DOTALL)
+
+
+def common_name(text: str) -> str:
+    """The common name in what `name_text` gave, as people write it; without one all of it."""
+    found = _COMMON_NAME.search(text)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else text

@@ -1,7 +1,8 @@
 """OCSP requests, responses and their freshness policy (RFC 6960).
 
-Stricter than the reference in three points: a response of the future is refused, so is one signed
-by a responder whose certificate is out of its validity, and one with a critical extension.
+Stricter than the reference in four points: a response of the future is refused, so is one signed
+by a responder whose certificate is out of its validity, one with a critical extension, and one
+that brings a certificate which nobody signed.
 """
 
 import hashlib
@@ -249,15 +250,14 @@ def verify_ocsp(
     """
     if not response.certificate_id.matches(certificate, issuer):
         raise IncorrectValidationInfo(
-            f"the OCSP response is not about {certificate.subject_text}"
+            f"the OCSP response is not about {certificate.name}"
             f" with the serial number {certificate.serial}"
         )
     signer = _verify_signer(response, issuer, trust, at)
+    _check_brought(response, issuer, trust)
     _check_times(response, trust.ocsp, at)
     if response.status is not OcspStatus.GOOD:
-        raise CertValidation(
-            f"the status of {certificate.subject_text} is {response.status.value} by OCSP"
-        )
+        raise CertValidation(f"the status of {certificate.name} is {response.status.value} by OCSP")
     return VerifiedOcsp(response, signer, stale_at(response, trust.ocsp))
 
 
@@ -300,12 +300,37 @@ def _signers(response: OcspResponse, issuer: Certificate, trust: Trust) -> Itera
     yield from response.certificates
 
 
+def _check_brought(response: OcspResponse, issuer: Certificate, trust: Trust) -> None:
+    """Raise IncorrectValidationInfo for an embedded certificate that was changed on the way.
+
+    The signature of a response does not cover them, and as evidence they must stay what they were.
+    """
+    known = {issuer, *trust.all_ocsp_signers, *trust.all_ca_certificates}
+    for certificate in response.certificates:
+        if certificate not in known and not any(
+            _has_signed(other, certificate, trust.strength)
+            for other in (*known, *response.certificates)
+        ):
+            raise IncorrectValidationInfo(
+                f"the OCSP response brings a certificate of {certificate.subject_text} that is not"
+                f" signed by {certificate.issuer_text}, as far as is known"
+            )
+
+
+def _has_signed(issuer: Certificate, certificate: Certificate, strength: Strength) -> bool:
+    try:
+        certificate.check_issued_by(issuer, strength)
+    except InvalidSignatureValue:
+        return False
+    return True
+
+
 def _check_authorised(signer: Certificate, issuer: Certificate, trust: Trust, at: datetime) -> None:
     """RFC 6960, 4.2.2.2: the CA itself, one listed for it, or one it appointed."""
     if signer.authority == issuer.authority:
         return
     if not signer.is_valid_at(at):
-        raise IncorrectValidationInfo(f"the responder {signer.subject_text} is out of its validity")
+        raise IncorrectValidationInfo(f"the responder {signer.name} is out of its validity")
     if signer in trust.ocsp_signers_for(issuer):
         return
     _check_appointed(signer, issuer, trust.strength)
@@ -314,6 +339,6 @@ def _check_authorised(signer: Certificate, issuer: Certificate, trust: Trust, at
 def _check_appointed(signer: Certificate, issuer: Certificate, strength: Strength) -> None:
     if not signer.has_extended_usage(ExtendedKeyUsageOID.OCSP_SIGNING):
         raise IncorrectValidationInfo(
-            f"the responder {signer.subject_text} is not authorised by {issuer.subject_text}"
+            f"the responder {signer.name} is not authorised by {issuer.name}"
         )
     signer.check_issued_by(issuer, strength)

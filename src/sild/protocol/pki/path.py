@@ -89,28 +89,28 @@ def verify_path(
 
 def _check_use(leaf: Certificate, use: PathUse) -> None:
     if use is PathUse.SIGNATURE and not leaf.is_signing:
-        raise IncorrectCertificate(f"{leaf.subject_text} has no signing certificate")
+        raise IncorrectCertificate(f"{leaf.name} has no signing certificate")
     if use is not PathUse.SIGNATURE and not leaf.is_authentication:
-        raise IncorrectCertificate(f"{leaf.subject_text} has no authentication certificate")
+        raise IncorrectCertificate(f"{leaf.name} has no authentication certificate")
 
 
 def _build(
     leaf: Certificate, extra: Sequence[Certificate], trust: Trust, use: PathUse
 ) -> tuple[tuple[Certificate, ...], Certificate]:
     if len(extra) > _MOST_EXTRA:
-        raise CannotCreateCertPath(f"{len(extra)} certificates came beside {leaf.subject_text}")
+        raise CannotCreateCertPath(f"{len(extra)} certificates came beside {leaf.name}")
     if use is PathUse.CONSUMER_TLS:
         anchor = _find_anchor(extra[-1] if extra else leaf, trust).certificate
     else:
         with inside("cannot_create_cert_path"):
             anchor = _find_anchor(leaf, trust).certificate
     if use is PathUse.SIGNATURE and not trust.may_issue_signing(anchor):
-        raise CannotCreateCertPath(f"{anchor.subject_text} is approved for authentication only")
+        raise CannotCreateCertPath(f"{anchor.name} is approved for authentication only")
     path = [leaf]
     while not _is_issuer(anchor, path[-1], trust.strength):
         path.append(_next_of(path, extra, trust))
         if len(path) > _LONGEST_PATH:
-            raise CannotCreateCertPath(f"the path from {leaf.subject_text} is too long")
+            raise CannotCreateCertPath(f"the path from {leaf.name} is too long")
     return tuple(path), anchor
 
 
@@ -118,8 +118,8 @@ def _find_anchor(certificate: Certificate, trust: Trust) -> ApprovedCaCert:
     anchor = trust.find_issuer(certificate)
     if anchor is None:
         raise UnknownCertificationAuthority(
-            f"{certificate.subject_text} is not issued by a certification service approved in"
-            f" {trust.instance}: {certificate.issuer_text} is none"
+            f"{certificate.name} is not issued by a certification service approved in"
+            f" {trust.instance}: {certificate.issuer_name} is none"
         )
     return anchor
 
@@ -139,7 +139,7 @@ def _next_of(
         if candidate not in path and _is_issuer(candidate, path[-1], trust.strength):
             return candidate
     raise CannotCreateCertPath(
-        f"{path[-1].subject_text} is not signed by {path[-1].issuer_text}, as far as is known"
+        f"{path[-1].name} is not signed by {path[-1].issuer_name}, as far as is known"
     )
 
 
@@ -147,7 +147,7 @@ def _check_path(path: Sequence[Certificate], anchor: Certificate, at: datetime) 
     for certificate in path:
         if not certificate.is_valid_at(at):
             raise InvalidCertPath(
-                f"{certificate.subject_text} is valid from {certificate.not_before}"
+                f"{certificate.name} is valid from {certificate.not_before}"
                 f" to {certificate.not_after}, not at {at}"
             )
         _check_critical_extensions(certificate)
@@ -157,10 +157,10 @@ def _check_path(path: Sequence[Certificate], anchor: Certificate, at: datetime) 
 
 def _check_may_issue(issuer: Certificate, below: int) -> None:
     if not issuer.is_ca:
-        raise InvalidCertPath(f"{issuer.subject_text} may not issue certificates")
+        raise InvalidCertPath(f"{issuer.name} may not issue certificates")
     if issuer.path_length is not None and below > issuer.path_length:
         raise InvalidCertPath(
-            f"{issuer.subject_text} allows {issuer.path_length} CAs below it, not {below}"
+            f"{issuer.name} allows {issuer.path_length} CAs below it, not {below}"
         )
 
 
@@ -168,7 +168,7 @@ def _check_critical_extensions(certificate: Certificate) -> None:
     for extension in certificate.x509.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise InvalidCertPath(
-                f"{certificate.subject_text} has the critical extension"
+                f"{certificate.name} has the critical extension"
                 f" {extension.oid.dotted_string}, which is not understood"
             )
 
@@ -183,6 +183,6 @@ def _verify_statuses(
     for certificate, issuer in itertools.pairwise(chain):
         response = find_response_for(certificate, issuer, responses)
         if response is None:
-            raise CertValidation(f"there is no OCSP response for {certificate.subject_text}")
+            raise CertValidation(f"there is no OCSP response for {certificate.name}")
         proofs.append(verify_ocsp(response, certificate, issuer, trust, at))
     return proofs

@@ -61,7 +61,7 @@ class Profile:
             return self._member(certificate, instance)
         except InvalidIdentifier as error:
             raise IncorrectCertificate(
-                f"{certificate.subject_text} names no member: {error.message}"
+                f"{certificate.name} names no member: {error.message}"
             ) from None
 
     def auth_subject(self, applicant: Applicant) -> Subject:
@@ -102,13 +102,13 @@ def _open(keyword: str, label: str, value: str = "") -> SubjectField:
 def _get(certificate: Certificate, keyword: str) -> str:
     value = find_attribute(certificate.subject_der, keyword)
     if not value:
-        raise IncorrectCertificate(f"{certificate.subject_text} has no {keyword}")
+        raise IncorrectCertificate(f"{certificate.name} has no {keyword}")
     return value
 
 
 def _check_country(certificate: Certificate, country: str) -> None:
     if find_attribute(certificate.subject_der, "C") != country:
-        raise IncorrectCertificate(f"{certificate.subject_text} is not of the country {country}")
+        raise IncorrectCertificate(f"{certificate.name} is not of the country {country}")
 
 
 def _has(certificate: Certificate, keyword: str) -> bool:
@@ -227,7 +227,7 @@ def _fi_member(certificate: Certificate, instance: str) -> ClientId:
             return ClientId(own_instance, member_class, _get(certificate, "CN"))
         case _:
             raise IncorrectCertificate(
-                f"the serialNumber of {certificate.subject_text} does not have three parts"
+                f"the serialNumber of {certificate.name} does not have three parts"
             )
 
 

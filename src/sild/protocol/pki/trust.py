@@ -157,7 +157,7 @@ class Trust:
         issuer = self.find_issuer(certificate)
         if issuer is None:
             raise UnknownCertificationAuthority(
-                f"{certificate.subject_text} is not issued by a certification service"
+                f"{certificate.name} is not issued by a certification service"
                 f" approved in {self.instance}"
             )
         services = self._services[issuer.certificate.authority]

@@ -69,6 +69,8 @@ class SignatureDocument:
     ocsp: tuple[bytes, ...]
     timestamps: tuple[bytes, ...]
     """DER of the embedded time-stamps."""
+    is_settled: bool = True
+    """Whether no byte could be another without another meaning; see `plainxml`."""
 
     @property
     def is_chained(self) -> bool:

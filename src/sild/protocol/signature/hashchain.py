@@ -29,7 +29,7 @@ from sild.protocol.signature.chaindocuments import (
     write_result,
 )
 from sild.protocol.signature.names import SIG_HASH_CHAIN
-from sild.protocol.signature.plainxml import check_plain
+from sild.protocol.signature.plainxml import is_plain
 
 __all__ = [
     "DataRef",
@@ -169,10 +169,14 @@ def verify_chain(
     Raises InvalidHashChain, InvalidHashChainRef, MalformedHashChain, InvalidReference,
     HashChainUnusedInputs.
     """
-    check_plain(chain, MalformedHashChain)
     absent = resolve_chain(result, {chain_uri: chain}, inputs)
     if absent:
         raise InvalidReference(f"the hash chain covers {absent[0].uri}, which is not there")
+    # Nothing signs the bytes of the chain itself.
+    if not is_plain(chain):
+        raise MalformedHashChain(
+            "the hash chain is not written plainly: its bytes could be others unnoticed"
+        )
 
 
 def resolve_chain(

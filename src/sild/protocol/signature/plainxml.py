@@ -7,8 +7,6 @@ on the way can change a byte of the evidence unnoticed, there is one way only.
 
 import re
 
-from sild.protocol.errors import ProtocolError
-
 _DECLARATIONS = (
     rb"(?:<\?xml version="
     rb"""(?:"1\.0" encoding="(?:UTF-8|utf-8)"(?: standalone="(?:yes|no)")?|"""
@@ -21,20 +19,19 @@ _ATTRIBUTE = rb" " + _NAME + rb'="(?:[^"<&\x00-\x1f]|' + _ESCAPE + rb')*+"'
 _TAG = rb"<(?:/" + _NAME + rb"|" + _NAME + rb"(?:" + _ATTRIBUTE + rb")*+/?)>"
 # Between tags stands nothing, or the indentation of the next line, or text.
 _TEXT = (
-    rb"(?:\n(?: *+|\t*+)(?=<)|\n?(?=[^\x00-\x20<])(?:[^<&\x00-\x08\x0b-\x1f]|" + _ESCAPE + rb")++)?+"
-)
+    rb"(?:\n(?: *+|\t*+)(?=<)"
+    rb"|(?=[ \n]*+[^\x00-\x20<])(?:[^<&\x00-\x08\x0b-\x1f]|" + _ESCAPE + rb")++)?+"
+)  # fmt: skip
 _PLAIN = re.compile(_DECLARATIONS + _TAG + rb"(?:" + _TEXT + _TAG + rb")*+\n?")
 _BASE64_TEXT = re.compile(
     rb">([^<]*)</(?:[A-Za-z0-9_.-]+:)?(?:DigestValue|SignatureValue|X509Certificate"
     rb"|EncapsulatedX509Certificate|EncapsulatedOCSPValue|EncapsulatedTimeStamp)>"
 )
-_LINES = re.compile(rb"\n?(?:[A-Za-z0-9+/=]++(?:(?:&#13;|&#xD;)?\n)?)*+")
+_LINES = re.compile(rb"(?:[A-Za-z0-9+/=]++|\n|&#(?:13|xD);\n)*+")
 
 
-def check_plain(data: bytes, error: type[ProtocolError]) -> None:
-    """Raise the error unless the document is written in the one plain way."""
-    if not _PLAIN.fullmatch(data):
-        raise error("the document is not written plainly: it has more than one way to be read")
-    for text in _BASE64_TEXT.findall(data):
-        if not _LINES.fullmatch(text):
-            raise error("base64 in the document has other white space than line breaks")
+def is_plain(data: bytes) -> bool:
+    """Whether the document is written in the one plain way."""
+    return _PLAIN.fullmatch(data) is not None and all(
+        map(_LINES.fullmatch, _BASE64_TEXT.findall(data))
+    )

@@ -5,6 +5,8 @@ what is verified is what is used. A document with comments, with an Id twice or 
 element in such a place is refused.
 """
 
+from dataclasses import replace
+
 from sild.protocol.errors import InvalidXml, MalformedSignature
 from sild.protocol.safexml import (
     Element,
@@ -27,7 +29,7 @@ from sild.protocol.signature.document import (
     StatedDigest,
     to_document,
 )
-from sild.protocol.signature.plainxml import check_plain
+from sild.protocol.signature.plainxml import is_plain
 
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
@@ -54,21 +56,16 @@ _LIMITS = XmlLimits(size=MOST_BYTES, depth=40, tags=10_000, attributes=20_000)
 def parse_message_signature(data: bytes) -> SignatureDocument:
     """The signature that came with a message; it must fit the schema of XAdES 1.3.2.
 
-    What no signature protects must have the form that its signer gave it, so that the evidence
-    cannot be changed on the way: no white space, no Id may stand where nothing tells what it must
-    be. Raises InvalidXml, MalformedSignature.
+    Raises InvalidXml, MalformedSignature.
     """
     root = read_xml(data, _LIMITS)
     if root.tag not in _ROOTS:
         raise MalformedSignature(f"a {local_name(root)} stands where XAdESSignatures belong")
     signature = _only_child(root)
     Schema.load("xades-schema.xsd").check(signature, MalformedSignature)
-    check_plain(data, MalformedSignature)
-    if not data.endswith(b">"):
-        raise MalformedSignature("the signature does not end where its document does")
     document = _read(root, signature)
-    _check_unsigned_ids(signature)
-    return document
+    settled = is_plain(data) and data.endswith(b">") and _are_unsigned_ids_told(signature)
+    return replace(document, is_settled=settled)
 
 
 def parse_container_signature(data: bytes) -> SignatureDocument:
@@ -110,15 +107,15 @@ def _check_nothing_is_hidden(root: Element) -> None:
         ids.add(identifier)
 
 
-def _check_unsigned_ids(signature: Element) -> None:
-    """Raise MalformedSignature for an Id outside of what is signed, unless it can be told."""
+def _are_unsigned_ids_told(signature: Element) -> bool:
+    """Whether every Id outside of what is signed is referred to, or is what it must be."""
     name = signature.get("Id", "")
     references = {node.get("URI") for node in signature.iter()}
     responses = 0
     for node in signature.iter():
-        identifier = node.get("Id")
         if node.tag == _XADES + "EncapsulatedOCSPValue":
             responses += 1
+        identifier = node.get("Id")
         if identifier is None or node is signature or _is_signed(node):
             continue
         known = {
@@ -127,7 +124,8 @@ def _check_unsigned_ids(signature: Element) -> None:
             _XADES + "EncapsulatedOCSPValue": (f"ocsp-response-{responses}",),
         }
         if identifier not in known.get(str(node.tag), ()) and f"#{identifier}" not in references:
-            raise MalformedSignature(f"nothing tells the Id {identifier!r} in the signature")
+            return False
+    return True
 
 
 def _is_signed(node: Element) -> bool:

@@ -112,6 +112,10 @@ def verify_value(document: SignatureDocument) -> None:
     if document.algorithm.family is KeyFamily.EC:
         value = ecdsa_der_from_raw(value)
     document.algorithm.verify(document.certificate.public_key, value, document.signed_info)
+    if not document.is_settled:
+        raise MalformedSignature(
+            "the signature is not written plainly: its bytes could be others unnoticed"
+        )
 
 
 def verify_signer(
@@ -136,7 +140,7 @@ def check_signer_name(document: SignatureDocument, signer: ClientId, trust: Trus
     """
     certificate = document.certificate
     if not certificate.is_signing:
-        raise MalformedSignature(f"{certificate.subject_text} is not a signing certificate")
+        raise MalformedSignature(f"{certificate.name} is not a signing certificate")
     profile = get_profile(trust.get_ca_of(certificate).profile)
     member = profile.member_of(certificate, signer.instance)
     if member != signer.member:
