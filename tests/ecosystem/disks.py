@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from contextlib import suppress
 
-_TOOLS = ("mkfs.ext4", "mount", "umount", "chattr", "fsfreeze")
+_TOOLS = ("mkfs.ext4", "e2fsck", "mount", "umount", "chattr", "fsfreeze")
 _SIZE = 64 * 1024 * 1024
 # Small blocks: no record fits into what is left of the last one.
 _BLOCK = 1024
@@ -33,12 +33,17 @@ class Disk:
 
     def __init__(self, image, place):
         self.place = place
+        self._image = image
+        self._broken = False
         self._filling = place / "filling"
         with image.open("wb") as file:
             file.truncate(_SIZE)
         _run("mkfs.ext4", "-q", "-m", "0", "-b", str(_BLOCK), str(image))
         place.mkdir(parents=True, mode=0o700)
-        _run("mount", "-o", "loop", str(image), str(place))
+        self._mount()
+
+    def _mount(self):
+        _run("mount", "-o", "loop", str(self._image), str(self.place))
 
     def close(self):
         """Take the disk away, whatever still uses it."""
@@ -65,6 +70,22 @@ class Disk:
         """Let nothing be written, to files that are open either; root is bound by this too."""
         _run("chattr", "-R", "+i", str(self.place))
 
+    def turn_read_only(self):
+        """Be as the kernel leaves a disk after an error: read-only until nobody uses it any more.
+
+        To ask for a read-only disk is refused while files are open for writing.
+        """
+        _run("mount", "-o", "remount,abort", str(self.place))
+        self._broken = True
+
+    def repair(self):
+        """What an administrator does with such a disk, once its users are stopped."""
+        _run("umount", str(self.place))
+        checked = subprocess.run(("e2fsck", "-p", str(self._image)), capture_output=True, timeout=30)
+        assert checked.returncode in {0, 1}, checked.stdout
+        self._mount()
+        self._broken = False
+
     def freeze(self):
         """Let everybody who writes wait."""
         _run("fsfreeze", "-f", str(self.place))
@@ -74,7 +95,9 @@ class Disk:
         _run("fsfreeze", "-u", str(self.place))
 
     def mend(self):
-        """Make the disk a good one again."""
+        """Make the disk a good one again, if it needs no repair."""
+        if self._broken:
+            return
         with suppress(subprocess.CalledProcessError):
             self.thaw()
         _run("chattr", "-R", "-i", str(self.place))

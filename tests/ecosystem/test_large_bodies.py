@@ -26,7 +26,7 @@ from sild.runtime.http_server import Response
 
 NETWORK = "127.0.6"
 MIB = 1024 * 1024
-SMALLER = 192 * MIB
+SMALLER = 128 * MIB
 GROWTH = 60 * MIB
 """How much more memory than at rest all processes of both servers may take together."""
 LIMIT = 2 * MIB
@@ -41,7 +41,7 @@ WHOLE_BODIES = (("max-loggable-message-body-size", str(LIMIT)),)
 of_all_sizes = pytest.mark.parametrize(
     "size",
     [
-        pytest.param(SMALLER, id="192MiB"),
+        pytest.param(SMALLER, id="128MiB"),
         pytest.param(2_000_000_000, id="2GB", marks=pytest.mark.soak),
     ],
 )

@@ -214,8 +214,31 @@ async def test_nothing_goes_on_while_the_journal_cannot_be_written(stage, point,
     await stage.duo.check_ledger()
 
 
-@of_both_sizes
 @at_each_save_point
+async def test_nothing_goes_on_when_the_disk_turns_read_only(stage, point):
+    disk, server = stage.disks[point.saver], stage.server(point)
+    calling = await stage.call_with_fault(point, LARGE, disk.turn_read_only)
+    answer = await calling
+    assert answer.headers["x-road-error"] == answer.json()["type"] == point.fault
+    stage.check_nothing_went_on(point)
+
+    await stage.duo.stop(server)
+    disk.repair()
+    await server.start()
+    await stage.until_served()
+    await stage.duo.check_ledger()
+
+
+# One size a point in a short run: each restart of a process waits longer than the one before.
+_KILLED = [
+    pytest.param(point, size, id=f"{point.saver}-saves-{point.saves}-{name}", marks=marks)
+    for place, point in enumerate(POINTS)
+    for number, (size, name) in enumerate(((LARGE, "large"), (SMALL, "small")))
+    for marks in [(pytest.mark.soak,) if (place + number) % 2 else ()]
+]
+
+
+@pytest.mark.parametrize(("point", "size"), _KILLED)
 async def test_nothing_goes_on_when_the_process_is_killed_while_it_saves(stage, point, size):
     disk = stage.disks[point.saver]
     worker = stage.worker(point)
@@ -227,8 +250,7 @@ async def test_nothing_goes_on_when_the_process_is_killed_while_it_saves(stage, 
     os.kill(worker, signal.SIGKILL)
     disk.thaw()
     with contextlib.suppress(httpx.TransportError):
-        answer = await calling
-        assert answer.status_code == 500
+        assert (await calling).status_code == 500
     stage.check_nothing_went_on(point)
 
     await stage.until_served()

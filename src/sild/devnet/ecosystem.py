@@ -40,7 +40,7 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import make_private_directory, write_private
 from sild.runtime.rpc import RpcError, close_rpc, connect_rpc
 from sild.runtime.supervise import end_with_parent
-from sild.servers.control_calls import ControlCalls
+from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls
 from sild.servers.layout import Layout
 from sild.servers.worker_calls import WorkerCalls
 
@@ -57,6 +57,8 @@ class Intervals:
     ocsp_freshness: int = 120
     configuration_expires: int = 120
     retry: float = 1.0
+    refresh: float = 0.2
+    """How often a server looks whether anything of its own has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class RunningServer:
         self.control: ControlCalls = connect_rpc(
             self.layout.control_socket,
             ControlCalls,  # type: ignore[type-abstract]
+            CONTROL_OPTIONS,
         )
         self.worker: WorkerCalls = connect_rpc(
             self.layout.worker_socket(0),
@@ -326,7 +329,7 @@ class Ecosystem:
         sections = {
             "server": {
                 "workers": str(plan.workers),
-                "refresh-interval": "0.2",
+                "refresh-interval": str(plan.intervals.refresh),
                 "token-pin-file": _toml(str(pin_file)),
                 "internal-host": _toml(address),
             },

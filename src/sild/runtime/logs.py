@@ -50,6 +50,9 @@ def configure_logs(settings: LogSettings, process: str, stream: TextIO | None = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.value.upper())
+    # A line for each request that goes out is for those who ask for details.
+    quiet = logging.DEBUG if settings.level is LogLevel.DEBUG else logging.WARNING
+    logging.getLogger("httpx").setLevel(quiet)
 
 
 @contextmanager

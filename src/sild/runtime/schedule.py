@@ -16,12 +16,14 @@ _LOG = logging.getLogger(__name__)
 class Period:
     """How many seconds lie between runs, between a failed run and its retry, and by chance.
 
-    Up to `jitter` seconds are added to each wait, so that many servers do not ask at once.
+    Up to `jitter` seconds are added to each wait, so that many servers do not ask at once. The
+    errors that are `expected` of a run are logged as one sentence, all others with their trace.
     """
 
     interval: float
     retry: float
     jitter: float = 0.0
+    expected: tuple[type[Exception], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Job:
             with request_id(f"{self.state.name}-{log_id()}"):
                 result = await self._action()
         except Exception as error:  # noqa: BLE001 - a job outlives its errors
-            _LOG.exception("the job %s failed", self.state.name)
+            trace = None if isinstance(error, self.period.expected) else error
+            _LOG.error("the job %s failed: %s", self.state.name, error, exc_info=trace)
             message = f"{type(error).__name__}: {error}"
             outcome = replace(self.state, failed=self._clock.now(), error=message)
         else:

@@ -124,7 +124,7 @@ class Control:
         self._schedule.every("message-log", Period(taking, retry), self._messages.take)
         return self._schedule.every(
             "global-configuration",
-            Period(times.update_interval, times.retry_interval),
+            Period(times.update_interval, times.retry_interval, expected=(GlobalConfError,)),
             self._download,
         )
 

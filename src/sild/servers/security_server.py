@@ -59,11 +59,10 @@ def run_security_server(home: Path) -> int:
 
 
 def _process(
-    name: str, settings: SecurityServerSettings, main: Callable[[], Coroutine[Any, Any, None]]
+    name: str, settings: SecurityServerSettings, main: Callable[[], Coroutine[Any, Any, int | None]]
 ) -> int:
     configure_logs(settings.logs, name)
-    run(main())
-    return 0
+    return run(main()) or 0
 
 
 def _signer(layout: Layout, settings: SecurityServerSettings) -> int:

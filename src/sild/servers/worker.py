@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from sild.components.messagelog.log import JournalLog
 from sild.components.proxy.client_side import ClientSide
 from sild.components.proxy.exchange import Exchanges
-from sild.components.proxy.listeners import Listeners, Sides
+from sild.components.proxy.listeners import CannotListen, Listeners, Sides
 from sild.components.proxy.outgoing import Sender
 from sild.components.proxy.peers import PeerOcsp, Peers
 from sild.components.proxy.routing import Routing
@@ -249,8 +249,19 @@ def _ocsp_pool(settings: ProxySettings) -> HttpClientPool:
     )
 
 
-async def run_worker(layout: Layout, settings: SecurityServerSettings, number: int) -> None:
-    """The worker's main coroutine."""
+async def run_worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:
+    """The worker's main coroutine; gives the exit code."""
+    code = 0
+    try:
+        await _run(layout, settings, number)
+    except* CannotListen as group:
+        code = 1
+        for error in group.exceptions:
+            _LOG.error("%s", error)
+    return code
+
+
+async def _run(layout: Layout, settings: SecurityServerSettings, number: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         worker = Worker(layout, settings, number, tasks)
         loop = asyncio.get_running_loop()

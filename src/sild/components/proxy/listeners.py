@@ -30,6 +30,10 @@ class Sides:
     server: ServerSide
 
 
+class CannotListen(Exception):
+    """A port is taken, or the address is not this machine's."""
+
+
 class Listeners:
     """Listens on every port of the proxy."""
 
@@ -61,7 +65,12 @@ class Listeners:
             await self._listen(handler, endpoint)
 
     async def _listen(self, handler: Handler, endpoint: Endpoint) -> None:
-        self._servers.append(await serve(handler, endpoint, self._limits, self._exchanges.clock))
+        try:
+            server = await serve(handler, endpoint, self._limits, self._exchanges.clock)
+        except OSError as error:
+            where = f"{endpoint.host} port {endpoint.port}"
+            raise CannotListen(f"cannot listen on {where}: {error.strerror}") from error
+        self._servers.append(server)
 
     async def close(self, grace_seconds: float) -> None:
         """Stop listening, and let running messages end within the grace."""

@@ -78,7 +78,9 @@ class ServerPair:
             topology(plan.key),
             plan.home,
             base_port=19080,
-            intervals=Intervals(configuration=60, ocsp_freshness=3600, configuration_expires=3600),
+            intervals=Intervals(
+                configuration=60, ocsp_freshness=3600, configuration_expires=3600, refresh=1.0
+            ),
             message_log=plan.message_log,
             exchange_logs=False,
             workers=plan.workers,

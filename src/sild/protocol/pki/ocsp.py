@@ -31,6 +31,7 @@ from sild.protocol.pki.trust import OcspPolicy, Trust
 _SHA1 = "1.3.14.3.2.26"
 _SIZE_LIMIT = 128 * 1024
 _MOST_CERTIFICATES = 8
+_CERTS_TAG = 0xA0
 # How far the clocks of a responder and of this server may differ.
 _ID_HASHES = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
@@ -161,7 +162,7 @@ def _from_asn1(data: bytes, answer: Any) -> OcspResponse:
         next_update=_moment(next_update) if next_update.native is not None else None,
         produced_at=_moment(signed_part["produced_at"]),
         responder=_responder(signed_part["responder_id"]),
-        certificates=_certificates(basic["certs"]),
+        certificates=_certificates(basic, data),
         signed=read_signed(
             signed_part.dump(), basic["signature"].native, basic["signature_algorithm"]
         ),
@@ -201,12 +202,17 @@ def _responder(value: Any) -> ResponderId:
     return ResponderId(frozenset(), value.chosen.native)
 
 
-def _certificates(values: Any) -> tuple[Certificate, ...]:
-    if values.native is None:
-        return ()
+def _certificates(basic: Any, data: bytes) -> tuple[Certificate, ...]:
+    """The embedded certificates; no signature covers what is around them, so it must be DER."""
+    values = basic["certs"] if basic["certs"].native is not None else ()
     if len(values) > _MOST_CERTIFICATES:
         raise IncorrectValidationInfo(f"the OCSP response has {len(values)} certificates")
-    return tuple(read_certificate(value.dump()) for value in values)
+    found = tuple(read_certificate(value.dump()) for value in values)
+    brought = der.sequence(*(each.der for each in found))
+    end = basic["signature"].dump() + (der.tagged(_CERTS_TAG, brought) if found else b"")
+    if not data.endswith(end):
+        raise IncorrectValidationInfo("the OCSP response does not end where it should")
+    return found
 
 
 def find_response_for(
