@@ -54,9 +54,7 @@ def topology_at(network):
         ),
         (
             PlannedServer(CONSUMER, f"{network}.1", (PORTAL,)),
-            PlannedServer(
-                PROVIDER, f"{network}.2", (REGISTER,), signing_key=KeyAlgorithm.RSA_2048
-            ),
+            PlannedServer(PROVIDER, f"{network}.2", (REGISTER,), signing_key=KeyAlgorithm.RSA_2048),
         ),
         OPERATOR.subsystem("m"),
         central_address=f"{network}.10",
@@ -120,13 +118,12 @@ class Duo(Ecosystem):
         server.process.terminate()
         await asyncio.wait_for(server.process.wait(), 15)
 
-    async def restart(self, server, *message_log):
-        """Stop a server and start it, with other settings of its message log where any are told."""
+    async def restart(self, server, **changes):
+        """Stop a server and start it, with these changes to what the plan says of its settings."""
         await self.stop(server)
-        if message_log:
-            kept, self.plan = self.plan, replace(self.plan, message_log=message_log)
-            self._write_settings(server)
-            self.plan = kept
+        kept, self.plan = self.plan, replace(self.plan, **changes)
+        self._write_settings(server)
+        self.plan = kept
         await server.start()
         await server.ready()
 

@@ -5,8 +5,10 @@ can be read, its requests can be heard before they are served, it can be made to
 and to send anything (`messages.py`).
 """
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -43,6 +45,8 @@ from sild.protocol.signature.xades import SigningIdentity
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
 from sild.runtime.http_client import ClientLimits, HttpClientPool
+from sild.runtime.http_server import Endpoint as Listening
+from sild.runtime.http_server import Limits, serve
 from sild.runtime.journal import Journal, JournalLimits
 from sild.runtime.tls import (
     AnyCertificate,
@@ -241,8 +245,7 @@ class HeldServer:
         self._services = ServicePools(5.0)
         self._context = unverified_client_context(TlsPolicy(), tls_of(self.auth))
         self.exchanges = self._exchanges(self.settings())
-        tls = ServiceTls(lambda _: self._context, lambda: self._context)
-        self.server_side = ServerSide(self.exchanges, ServiceCaller(self._services, tls))
+        self.server_side = self._server_side(self.exchanges)
         self.client_side = self.client_side_with(self.settings())
         self.ear = Ear(self.server_side)
         context = server_context(TlsPolicy(), tls_of(self.auth), AnyCertificate.REQUIRED)
@@ -256,6 +259,23 @@ class HeldServer:
         return Exchanges(
             self.views, self.log, self._sender, self._spool, self.clock, settings, ExchangeLog(None)
         )
+
+    def _server_side(self, exchanges):
+        tls = ServiceTls(lambda _: self._context, lambda: self._context)
+        return ServerSide(exchanges, ServiceCaller(self._services, tls))
+
+    @asynccontextmanager
+    async def listening(self, **changes):
+        """A provider's side of this server at another port, with other settings."""
+        side = self._server_side(self._exchanges(self.settings(**changes)))
+        context = server_context(TlsPolicy(), tls_of(self.auth), AnyCertificate.REQUIRED)
+        endpoint = Listening(self.address, 0, context)
+        listener = await serve(side.handle, endpoint, Limits(), self.clock)
+        plan = SimpleNamespace(address=self.address)
+        try:
+            yield SimpleNamespace(plan=plan, ports=SimpleNamespace(server=listener.port))
+        finally:
+            await listener.close(0)
 
     def client_side_with(self, settings, context=None):
         """A consumer's side of this server that looks for others at other ports."""

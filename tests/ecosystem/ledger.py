@@ -53,4 +53,6 @@ async def _in_store(path):
         return set()
     async with Database.open(f"sqlite:///{path.absolute()}") as database:
         summaries = MessageStore(database).in_order()
-        return {(each.query_id, each.is_response) async for each in summaries}
+        found = [(each.query_id, each.is_response) async for each in summaries]
+    assert len(set(found)) == len(found), f"records are in {path} twice"
+    return set(found)

@@ -64,8 +64,14 @@ class Link:
         await self._carry(
             (reader, writer),
             (self._provider.ports.server, self._as_consumer),
-            (lambda data: self.sent.extend(data), lambda data: self.answered.extend(data)),
+            (self._note_sent, self._note_answered),
         )
+
+    def _note_sent(self, data):
+        self.sent += data
+
+    def _note_answered(self, data):
+        self.answered += data
 
     async def _carry_ocsp(self, reader, writer):
         await self._carry(

@@ -48,7 +48,9 @@ class Papers:
     def _issue(self, fields, use, validity):
         key = ec.generate_private_key(ec.SECP256R1())
         unsigned = prepare_csr(write_name(fields), key.public_key(), use)
-        request = unsigned.finish(key.sign(unsigned.tbs, ec.ECDSA(DigestAlgorithm.SHA256.primitive)))
+        request = unsigned.finish(
+            key.sign(unsigned.tbs, ec.ECDSA(DigestAlgorithm.SHA256.primitive))
+        )
         return Credential(self.ca.sign_request(request, use, validity), key)
 
     def ocsp(self, credential, fault=None):
@@ -61,6 +63,15 @@ class Papers:
         self.responder.behave(certificate.serial)
         assert answer is not None
         return answer
+
+    def ocsp_that_ends(self, credential, next_update, fault=None):
+        """The response with another nextUpdate, given from thisUpdate on, or with none."""
+        before = self.responder._next_update
+        self.responder._next_update = next_update
+        try:
+            return self.ocsp(credential, fault)
+        finally:
+            self.responder._next_update = before
 
     def revoke(self, credential):
         self.ca.revoke(credential.certificate.serial)

@@ -69,14 +69,12 @@ TOPOLOGY = Topology(
     ),
     servers=(
         PlannedServer(POLICE_SERVER, "127.0.0.31", (PORTAL, COUNTER, KIOSK, LICENCES, SHOP)),
-        PlannedServer(
-            HEALTH_SERVER, "127.0.0.32", (REGISTER,), signing_key=KeyAlgorithm.RSA_2048
-        ),
+        PlannedServer(HEALTH_SERVER, "127.0.0.32", (REGISTER,), signing_key=KeyAlgorithm.RSA_2048),
     ),
     management=OPERATOR.subsystem("m"),
     groups=(PlannedGlobalGroup(EVERYBODY, "All who call", (PORTAL, COUNTER, KIOSK, HAND, SHOP)),),
     central_address="127.0.0.30",
-    broken=Broken(),
+    broken=Broken(revoked_signing=(LAPSED,)),
 )
 
 SECONDS_OF_QUICK = 1

@@ -1,7 +1,6 @@
 """What the kernel says of processes: whose children they are, what they hold, how much memory."""
 
 import asyncio
-import os
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -34,6 +33,14 @@ def _fields(stat):
     text = stat.read_text()
     name = text[text.index("(") + 1 : text.rindex(")")]
     return [name, *text[text.rindex(")") + 2 :].split()]
+
+
+def is_running(pid):
+    """Whether a process is there and not just waited for."""
+    try:
+        return _fields(_PROC / f"{pid}/stat")[1] != "Z"
+    except _GONE:
+        return False
 
 
 def is_blocked_on_disk(pid):
@@ -75,7 +82,7 @@ def spooled_by(server):
         with suppress(*_GONE):
             for entry in (_PROC / f"{pid}/fd").iterdir():
                 with suppress(*_GONE):
-                    if os.readlink(entry).startswith(spool):
+                    if str(entry.readlink()).startswith(spool):
                         found = entry.stat()
                         held[found.st_ino] = found.st_blocks * 512
     return held

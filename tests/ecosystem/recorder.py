@@ -6,6 +6,9 @@ from sild.runtime.clock import SystemClock
 from sild.runtime.http_server import Endpoint, Limits, Request, Response, serve
 from sild.runtime.http_wire import Headers
 
+DATE = b"Thu, 01 Jan 2026 00:00:00 GMT"
+"""The same question gets the same answer."""
+
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -49,7 +52,7 @@ class Recorder:
         self.asked.append(asked)
         answer = self._answers.get(request.target.partition(b"?")[0])
         if answer is None:
-            headers = [(b"Content-Type", b"application/json"), (b"X-Answered", b"yes")]
+            headers = [(b"Content-Type", b"application/json"), (b"Date", DATE)]
             return Response(200, b"OK", headers, b'{"size": %d}' % len(body))
         return answer if isinstance(answer, Response) else await answer(asked)
 

@@ -24,6 +24,7 @@ from ecosystem.plan import (
 from ecosystem.recorder import Recorder
 from sild.devnet.ecosystem import Ecosystem, Intervals, Plan
 from sild.protocol.globalconf.shared_parameters import SecurityServer
+from sild.servers.snapshots import read_snapshot
 
 _SECONDS = 100
 # Nothing goes stale by itself while tests run; what is stale is made so.
@@ -109,11 +110,15 @@ class Devnet:
             await server.control.refresh()
             await server.worker.reload()
 
-    def kiosk_files(self):
-        """The certificate and key of the kiosk's information system, as clients load them."""
-        certificate, key = self.directory / "kiosk.crt", self.directory / "kiosk.key"
-        certificate.write_bytes(self.kiosk.certificate.x509.public_bytes(Encoding.PEM))
+    def files_of(self, credential, directory):
+        """A certificate and its key as files, as clients load them."""
+        certificate, key = directory / "client.crt", directory / "client.key"
+        certificate.write_bytes(credential.certificate.x509.public_bytes(Encoding.PEM))
         key.write_bytes(
-            self.kiosk.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            credential.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
         return str(certificate), str(key)
+
+    def police_ocsp(self):
+        """The OCSP responses that the police server shows of its authentication certificate."""
+        return list(read_snapshot(self.police.layout.snapshot_file).authentication.ocsp)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 import time
 
 import httpx
@@ -31,12 +32,13 @@ GROWTH = 60 * MIB
 """How much more memory than at rest all processes of both servers may take together."""
 LIMIT = 2 * MIB
 
-NO_BODIES = (("message-body-logging", "false"),)
-CUT_BODIES = (
-    ("max-loggable-message-body-size", str(LIMIT)),
-    ("truncated-body-allowed", "true"),
-)
-WHOLE_BODIES = (("max-loggable-message-body-size", str(LIMIT)),)
+NO_BODIES = {"message_log": (("message-body-logging", "false"),)}
+WHOLE_BODIES = {"message_log": (("max-loggable-message-body-size", str(LIMIT)),)}
+CUT_BODIES = {
+    "message_log": (*WHOLE_BODIES["message_log"], ("truncated-body-allowed", "true")),
+}
+SMALL_SPOOL = {**NO_BODIES, "proxy": (("spool-limit-bytes", str(LIMIT)),)}
+"""What a server does with bodies."""
 
 of_all_sizes = pytest.mark.parametrize(
     "size",
@@ -50,7 +52,7 @@ of_all_sizes = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory, anyio_backend):
     directory = tmp_path_factory.mktemp("large-bodies")
-    plan = Plan(topology_at(NETWORK), directory, message_log=NO_BODIES)
+    plan = Plan(topology_at(NETWORK), directory, **NO_BODIES)
     async with Duo(plan) as duo:
         duo.policies = dict.fromkeys((duo.consumer, duo.provider), NO_BODIES)
         duo.recorder = await Recorder().start(f"{NETWORK}.2")
@@ -65,13 +67,14 @@ async def duo(running, request):
     """The two servers under their policies for bodies, the consumer's first."""
     wanted = dict(zip((running.consumer, running.provider), request.param, strict=True))
     changed = [each for each in wanted if wanted[each] is not running.policies[each]]
-    await asyncio.gather(*(running.restart(each, *wanted[each]) for each in changed))
+    await asyncio.gather(*(running.restart(each, **wanted[each]) for each in changed))
     running.policies = wanted
     await running.until_served(10)
     return running
 
 
-def logging(consumer, provider):
+def run_with(consumer, provider):
+    """The test wants other policies."""
     return pytest.mark.parametrize("duo", [(consumer, provider)], indirect=True, ids=[""])
 
 
@@ -103,15 +106,15 @@ class Endless:
             await asyncio.sleep(0)
 
 
-def told(what, size, seconds, watched):
-    """Print what was measured; `-s` or a failure shows it."""
+def tell(what, size, seconds, watched):
+    """Let the terminal show what was measured."""
     megabytes = 1_000_000
     spools = ", ".join(f"{name} {seen / MIB:.0f}" for name, seen in watched.peak_spooled.items())
-    print(
+    sys.__stderr__.write(
         f"\n{what} of {size / megabytes:.0f} MB in {seconds:.1f} s, "
         f"{size / megabytes / seconds:.0f} MB/s; PSS of both servers: at rest "
         f"{watched.idle_pss / MIB:.1f} MiB, peak {watched.peak_pss / MIB:.1f} MiB; "
-        f"peak of spools in MiB: {spools}"
+        f"peak of spools in MiB: {spools}\n"
     )
 
 
@@ -129,7 +132,7 @@ async def check_large_request(duo, size):
     begun = time.monotonic()
     async with watching(duo.consumer, duo.provider) as watched:
         answer = await duo.call("/sink", content=pieces_of(size))
-    told("a request", size, time.monotonic() - begun, watched)
+    tell("a request", size, time.monotonic() - begun, watched)
     assert answer.json() == {"size": size, "sha256": sha256_of(size)}
     assert watched.peak_pss < watched.idle_pss + GROWTH
     assert watched.peak_spooled["health-1"] > size * 0.9
@@ -148,7 +151,7 @@ async def check_large_response(duo, size):
         async for piece in answer.aiter_raw():
             digest.update(piece)
             received += len(piece)
-    told("a response", size, time.monotonic() - begun, watched)
+    tell("a response", size, time.monotonic() - begun, watched)
     assert (answer.status_code, received, digest.hexdigest()) == (200, size, sha256_of(size))
     assert watched.peak_pss < watched.idle_pss + GROWTH
     assert watched.peak_spooled["police-1"] > size * 0.9
@@ -230,6 +233,13 @@ async def test_nothing_stays_of_a_response_whose_receiver_goes_away(duo):
     await check_nothing_spooled(duo)
 
 
+async def test_nothing_stays_of_a_response_whose_receiver_goes_away_before_it_begins(duo):
+    _, writer = await called(duo, "GET", "/blob/2000000000")
+    await until(lambda: sum(spooled_by(duo.consumer).values()) > 4 * MIB, 10, "bodies are spooled")
+    writer.transport.abort()
+    await check_nothing_spooled(duo)
+
+
 async def called(duo, method, path, service="exercises", *headers):
     """A connection over which a call has begun."""
     url = httpx.URL(duo.url(path, service))
@@ -306,7 +316,7 @@ async def kill_worker(duo, which):
 
 
 @pytest.mark.feature("ML-04")
-@logging(WHOLE_BODIES, NO_BODIES)
+@run_with(WHOLE_BODIES, NO_BODIES)
 async def test_a_body_that_the_consumer_cannot_log_whole_is_refused(duo):
     asked = len(duo.recorder.asked)
     answer = await duo.call("/", "recorder", content=pieces_of(8 * LIMIT))
@@ -318,7 +328,7 @@ async def test_a_body_that_the_consumer_cannot_log_whole_is_refused(duo):
 
 
 @pytest.mark.feature("ML-04")
-@logging(NO_BODIES, WHOLE_BODIES)
+@run_with(NO_BODIES, WHOLE_BODIES)
 async def test_a_body_that_the_provider_cannot_log_whole_is_refused(duo):
     asked = len(duo.recorder.asked)
     answer = await duo.call("/", "recorder", content=pieces_of(8 * LIMIT))
@@ -336,8 +346,19 @@ async def check_what_fits_passes(duo):
     await duo.check_ledger()
 
 
+@run_with(SMALL_SPOOL, SMALL_SPOOL)
+async def test_a_body_that_finds_no_room_on_the_disk_is_refused(duo):
+    asked = len(duo.recorder.asked)
+    answer = await duo.call("/", "recorder", content=pieces_of(8 * LIMIT))
+    assert answer.headers["x-road-error"] == "server.serverproxy.io_error"
+    assert len(duo.recorder.asked) == asked
+    answer = await duo.call(f"/blob/{8 * LIMIT}")
+    assert answer.headers["x-road-error"] == "server.clientproxy.io_error"
+    await check_what_fits_passes(duo)
+
+
 @pytest.mark.feature("ML-04")
-@logging(CUT_BODIES, CUT_BODIES)
+@run_with(CUT_BODIES, CUT_BODIES)
 async def test_large_bodies_whose_logs_are_cut_pass_in_flat_memory(duo):
     await check_large_request(duo, SMALLER // 2)
     await check_large_response(duo, SMALLER // 2)

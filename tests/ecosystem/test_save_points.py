@@ -16,7 +16,7 @@ import pytest
 from ecosystem.disks import Disk, why_no_disks
 from ecosystem.duo import OWN_FAULT, PROVIDER, REMOTE_FAULT, Duo, topology_at, worker_of
 from ecosystem.link import Link, has_signature
-from ecosystem.processes import is_blocked_on_disk, until
+from ecosystem.processes import child_of, is_blocked_on_disk, until
 from ecosystem.recorder import Recorder
 from sild.devnet.ecosystem import Plan
 from sild.runtime.http_server import Response
@@ -81,9 +81,11 @@ class Stage:
 
     def __init__(self, duo, disks, link, recorder):
         self.duo = duo
+        self.home = str(duo.plan.directory)
         self.disks = disks
         self.link = link
         self.recorder = recorder
+        self._stopped = []
         self.gate = Gate()
         recorder.prepare("/gate/", self.gate.answer)
 
@@ -100,6 +102,20 @@ class Stage:
         self.link.forget()
         content = os.urandom(size)
         return asyncio.create_task(self.duo.call("/", "gate", content=content))
+
+    def spoil(self, point, fault):
+        """Let the disk be at fault, and keep control from deleting there what it has taken."""
+        control = child_of(self.server(point).process.pid, "control")
+        os.kill(control, signal.SIGSTOP)
+        self._stopped.append(control)
+        disk = self.disks[point.saver]
+        (disk.fill if fault == "full" else disk.forbid)()
+
+    def mend(self):
+        for disk in self.disks.values():
+            disk.mend()
+        while self._stopped:
+            os.kill(self._stopped.pop(), signal.SIGCONT)
 
     async def call_with_fault(self, point, size, fault):
         """The same, with the fault there when the point is reached; gives the call."""
@@ -176,8 +192,7 @@ async def lead_over(link, duo):
 def sound(stage):
     """Disks are good before a test, and after it."""
     yield
-    for disk in stage.disks.values():
-        disk.mend()
+    stage.mend()
 
 
 @of_both_sizes
@@ -197,18 +212,19 @@ async def test_a_message_that_is_saved_goes_on_with_its_signature(stage, size):
 @at_each_save_point
 @pytest.mark.parametrize("fault", ["full", "unwritable"])
 async def test_nothing_goes_on_while_the_journal_cannot_be_written(stage, point, size, fault):
-    disk = stage.disks[point.saver]
     worker = stage.worker(point)
-    calling = await stage.call_with_fault(point, size, disk.fill if fault == "full" else disk.forbid)
+    calling = await stage.call_with_fault(point, size, lambda: stage.spoil(point, fault))
     answer = await calling
     assert answer.status_code == 500
     assert answer.headers["x-road-error"] == answer.json()["type"] == point.fault
     assert len(answer.content) < SMALL * 10
+    assert stage.home not in answer.text
     stage.check_nothing_went_on(point)
     again = await stage.duo.call("/", "gate", content=b"again")
     assert again.headers["x-road-error"].endswith("logging_failed")
+    assert stage.home not in again.text
 
-    disk.mend()
+    stage.mend()
     await stage.until_served(5)
     assert stage.worker(point) == worker
     await stage.duo.check_ledger()

@@ -8,7 +8,6 @@ from sild.model.tokens import (
     DELETABLE_CERTIFICATES,
     CertificateEvent,
     CertificateStatus,
-    KeyAlgorithm,
     certificate_after,
     next_certificate_status,
 )

@@ -58,6 +58,21 @@ async def test_what_was_just_saved_is_found_and_exported(tmp_path):
         assert summary.timestamped_at is not None
 
 
+async def test_an_export_writes_over_no_other_file(tmp_path):
+    precious, link = tmp_path / "precious.db", tmp_path / "link"
+    precious.write_bytes(b"precious")
+    link.symlink_to(tmp_path / "nowhere")
+    async with messages(tmp_path) as kept, writing(tmp_path) as writer:
+        await writer.log.save(records_of(None)[0], None)
+        for path in (precious, link):
+            with pytest.raises(FileExistsError):
+                await kept.export("id-0", OWNER, path, is_response=False)
+        first = await kept.export("id-0", OWNER, tmp_path, is_response=False)
+        assert await kept.export("id-0", OWNER, tmp_path, is_response=False) == first
+    assert precious.read_bytes() == b"precious"
+    assert not link.exists()
+
+
 async def test_a_damaged_journal_does_not_hide_what_was_taken(tmp_path):
     async with messages(tmp_path) as kept, writing(tmp_path) as writer:
         await writer.log.save(plain_record("before"), None)

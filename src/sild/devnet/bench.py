@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sild.devnet.benchmark.figures import RATIO_CASE, Body, Case
@@ -15,8 +16,8 @@ from sild.devnet.benchmark.runs import Bench, Extent
 from sild.devnet.errors import DevnetError
 from sild.model.tokens import KeyAlgorithm
 
-FULL = Extent(runs=5, seconds=2.0, warm_seconds=0.4, rest_seconds=3.0, large_messages=2)
-QUICK = Extent(runs=2, seconds=1.5, warm_seconds=0.4, rest_seconds=1.0, large_messages=1)
+FULL = Extent(runs=5, seconds=2.0, warm_seconds=0.5, rest_seconds=3.0, large_runs=3)
+QUICK = Extent(runs=2, seconds=1.5, warm_seconds=0.5, rest_seconds=1.0, large_runs=1)
 _KEYS = (KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P256)
 _CONCURRENCIES = (1, 16, 64)
 ALL_CASES = tuple(
@@ -49,13 +50,7 @@ def run_bench(asked: argparse.Namespace) -> int:
         print(f"no case has all these words; the cases are\n  {names}", file=sys.stderr)
         return 2
     if asked.runs is not None:
-        extent = Extent(
-            asked.runs,
-            extent.seconds,
-            extent.warm_seconds,
-            extent.rest_seconds,
-            extent.large_messages,
-        )
+        extent = replace(extent, runs=asked.runs, large_runs=min(asked.runs, extent.large_runs))
     if find_nginx() is None:
         print("nginx is not installed (apt-get install nginx): no comparison", file=sys.stderr)
     bench = Bench(extent, cases, lambda text: print(text, file=sys.stderr, flush=True))

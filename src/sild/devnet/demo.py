@@ -185,6 +185,7 @@ class Story:
         query_id = self._first.answer.find_header("x-road-id") or ""
         folder = self._ecosystem.plan.directory / "evidence"
         folder.mkdir(exist_ok=True)
+        (folder / "answer.asice").unlink(missing_ok=True)
         self._teller.say(
             "Both servers saved both messages before they went on. The police's server has its copy"
             " of the answer time-stamped and gives it as a signed container (ASiC-E)."

@@ -7,7 +7,16 @@
     │   ├── InvalidContentType             invalid_content_type
     │   ├── InvalidMessage                 invalid_message
     │   ├── InvalidIdentifier              internal_error (as peers answer it)
-    │   └── InvalidRest                    internal_error (likewise)
+    │   ├── InvalidRest                    internal_error (likewise)
+    │   ├── InvalidSoapAction              invalid_soap_action
+    │   └── InvalidSoap                    invalid_soap
+    │       ├── MissingHeader              missing_header
+    │       ├── MissingHeaderField         missing_header_field
+    │       ├── DuplicateHeaderField       duplicate_header_field
+    │       ├── InvalidProtocolVersion     invalid_protocol_version
+    │       ├── MissingBody                missing_body
+    │       ├── InvalidBody                invalid_body
+    │       └── InconsistentHeaders        inconsistent_headers
     ├── InvalidRequest                     invalid_request
     ├── InvalidHttpMethod                  invalid_http_method
     ├── HttpError                          http_error
@@ -15,6 +24,7 @@
     ├── UnknownHost                        unknown_host
     ├── IoError                            io_error
     ├── MissingPart
+    │   ├── MissingSoap                    missing_soap
     │   ├── MissingRest                    missing_rest
     │   └── MissingSignature               missing_signature
     ├── InvalidClientIdentifier            invalid_client_identifier
@@ -148,6 +158,60 @@ class InvalidRest(Malformed):
     """A REST request line, status line or header that the message protocol does not allow."""
 
 
+class InvalidSoapAction(Malformed):
+    """A SOAPAction header that is no quoted URI."""
+
+    code = "invalid_soap_action"
+
+
+class InvalidSoap(Malformed):
+    """A document that is no SOAP envelope of the message protocol."""
+
+    code = "invalid_soap"
+
+
+class MissingHeader(InvalidSoap):
+    """A SOAP envelope without a header."""
+
+    code = "missing_header"
+
+
+class MissingHeaderField(InvalidSoap):
+    """A SOAP header without a field that every message must have."""
+
+    code = "missing_header_field"
+
+
+class DuplicateHeaderField(InvalidSoap):
+    """A SOAP header that says the same thing twice."""
+
+    code = "duplicate_header_field"
+
+
+class InvalidProtocolVersion(InvalidSoap):
+    """A message protocol of another major version than 4."""
+
+    code = "invalid_protocol_version"
+
+
+class MissingBody(InvalidSoap):
+    """A SOAP envelope without a body."""
+
+    code = "missing_body"
+
+
+class InvalidBody(InvalidSoap):
+    """A SOAP body that does not hold exactly one element."""
+
+    code = "invalid_body"
+
+
+class InconsistentHeaders(InvalidSoap):
+    """A SOAP body of another service than the header names."""
+
+    code = "inconsistent_headers"
+
+
 class InvalidRequest(ProtocolError):
     """A metadata or management request with bad input."""
 
@@ -186,6 +250,12 @@ class IoError(ProtocolError):
 
 class MissingPart(ProtocolError):
     """A transport message without a part that it must have."""
+
+
+class MissingSoap(MissingPart):
+    """No SOAP message part."""
+
+    code = "missing_soap"
 
 
 class MissingRest(MissingPart):

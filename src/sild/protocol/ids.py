@@ -150,6 +150,14 @@ class SecurityServerId:
 
 
 @dataclass(frozen=True, slots=True)
+class RepresentedParty:
+    """On whose behalf a client calls; the class may be missing."""
+
+    party_class: str | None
+    party_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalGroupId:
     """A group that the Central Server keeps."""
 

@@ -84,15 +84,18 @@ def media_type_of(content_type: str) -> str:
 
 def boundary_of(content_type: str) -> str:
     """The boundary that a multipart content type names; raises InvalidContentType."""
-    boundary: str | None = None
-    for name, value in _parameters(content_type):
-        if name == "boundary":
-            if boundary is not None:
-                raise InvalidContentType("the content type names two boundaries")
-            boundary = value
+    boundary = find_parameter(content_type, "boundary")
     if boundary is None or not _BOUNDARY.fullmatch(boundary):
         raise InvalidContentType(f"{content_type[:100]!r} names no usable boundary")
     return boundary
+
+
+def find_parameter(content_type: str, name: str) -> str | None:
+    """The value of a parameter, by its lower-case name; raises InvalidContentType for several."""
+    values = [value for found, value in _parameters(content_type) if found == name]
+    if len(values) > 1:
+        raise InvalidContentType(f"the content type has more than one {name}")
+    return values[0] if values else None
 
 
 def _parameters(content_type: str) -> list[tuple[str, str]]:

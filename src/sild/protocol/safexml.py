@@ -27,6 +27,7 @@ __all__ = [
     "child_text",
     "children",
     "element",
+    "encoding_of",
     "find_child",
     "find_child_text",
     "get_child",
@@ -96,6 +97,11 @@ def _check_document(root: Element) -> None:
         raise InvalidXml("a document type declaration is not allowed")
     if (document.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise InvalidXml(f"the encoding {document.encoding!r} is not accepted")
+
+
+def encoding_of(element: Element) -> str:
+    """The encoding that its document was read in, by byte-order mark, declaration or default."""
+    return (element.getroottree().docinfo.encoding or "UTF-8").upper()
 
 
 def _parser(large: bool) -> etree.XMLParser:

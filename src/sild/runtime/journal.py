@@ -12,7 +12,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -74,6 +74,10 @@ class JournalLimits:
     waiting_bytes: int = 128 * 1024**2
 
 
+Tell = Callable[["list[Position] | JournalUnavailable"], None]
+"""Hears where records stand once they are durable, or why they are not; it must not raise."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Append:
     """Payloads that wait for one acknowledgement."""
@@ -81,7 +85,8 @@ class _Append:
     payloads: Sequence[bytes]
     sums: Sequence[int]
     size: int
-    done: asyncio.Future[list[Position]]
+    loop: asyncio.AbstractEventLoop
+    tell: Tell
 
 
 @dataclass(slots=True)
@@ -149,10 +154,30 @@ class Journal:
 
         When it raises JournalUnavailable none is to be acted on.
         """
+        done: asyncio.Future[list[Position]] = asyncio.get_running_loop().create_future()
+
+        def tell(outcome: list[Position] | JournalUnavailable) -> None:
+            if done.done():
+                return
+            if isinstance(outcome, JournalUnavailable):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+
+        self.submit(payloads, tell)
+        return await done
+
+    def submit(self, payloads: Sequence[bytes], tell: Tell) -> None:
+        """Add records behind each other, and tell later, on the running loop, what came of it.
+
+        When it raises JournalUnavailable nothing was added, and nothing will be told.
+        """
         if self._closed:
             raise JournalUnavailable(f"the journal {self._name} is closed")
+        loop = asyncio.get_running_loop()
         if not payloads:
-            return []
+            loop.call_soon(tell, [])
+            return
         if (largest := max(map(len, payloads))) > self._limits.record_bytes:
             raise JournalUnavailable(
                 f"a record of {largest} bytes is more than {self._limits.record_bytes}"
@@ -163,9 +188,8 @@ class Journal:
                 f"{self._waiting} bytes already wait for the journal {self._name}"
             )
         self._waiting += size
-        done: asyncio.Future[list[Position]] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Append(payloads, [checksum(payload) for payload in payloads], size, done))
-        return await done
+        sums = [checksum(payload) for payload in payloads]
+        self._queue.put(_Append(payloads, sums, size, loop, tell))
 
     async def close(self) -> None:
         """Make durable what waits, and let go of the directory."""
@@ -272,7 +296,9 @@ class Journal:
             told = "the journal %s did not take %d appends: %s"
             _LOG.error(told, self._name, len(group), error, exc_info=not known)
             self._break()
-            outcome = f"the journal {self._name} did not take a record: {error}"
+            # Without the file's name: it goes to those whose messages are refused.
+            reason = error.strerror if isinstance(error, OSError) else error
+            outcome = f"the journal {self._name} did not take a record: {reason}"
             self._settle(group, JournalUnavailable(outcome))
         else:
             self._mark.write(self._segment.position)
@@ -332,19 +358,17 @@ class Journal:
     ) -> None:
         # The loop is gone when its process is about to end without having closed the journal.
         with contextlib.suppress(RuntimeError):
-            group[0].done.get_loop().call_soon_threadsafe(self._tell, group, outcome)
+            group[0].loop.call_soon_threadsafe(self._tell, group, outcome)
 
     def _tell(
         self, group: list[_Append], outcome: list[list[Position]] | JournalUnavailable
     ) -> None:
         for place, append in enumerate(group):
             self._waiting -= append.size
-            if append.done.done():
-                continue
             if isinstance(outcome, JournalUnavailable):
-                append.done.set_exception(JournalUnavailable(str(outcome)))
+                append.tell(JournalUnavailable(str(outcome)))
             else:
-                append.done.set_result(outcome[place])
+                append.tell(outcome[place])
 
 
 def _write_durably(descriptor: int, pieces: list[bytes], offset: int) -> None:

@@ -1,20 +1,15 @@
-"""Schemas that follow the code: Alembic revisions run from the program, a folder a component.
-
-It takes 150 ms to import, and only what changes a schema needs it.
-"""
+"""Schemas that follow the code: Alembic revisions run from the program, a folder a component."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from sild.runtime.database import Database
+
+# ruff: noqa: PLC0415 - whoever has no schema to change does without Alembic: it takes long to
+# import, and eleven megabytes
 
 _VERSION_TABLE = "alembic_version_"
 
@@ -45,6 +40,11 @@ async def find_differences(database: Database, metadata: MetaData) -> list[Any]:
 
 
 def _upgrade(connection: Connection, migrations: Migrations) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     folder = str(migrations.folder)
     script = ScriptDirectory(folder, version_locations=[folder])
 
@@ -57,6 +57,9 @@ def _upgrade(connection: Connection, migrations: Migrations) -> None:
 
 
 def _compare(connection: Connection, metadata: MetaData) -> list[Any]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
     context = MigrationContext.configure(
         connection,
         opts={

@@ -186,10 +186,14 @@ class Frames(asyncio.Protocol):
         raise NotImplementedError
 
     def _send(self, frame: bytes) -> None:
-        self._out.append(frame)
-        if not self._flush_comes:
-            self._flush_comes = True
-            self._loop.call_soon(self._flush)
+        """Send a lone frame at once; those that follow in this turn of the loop leave together."""
+        if self._flush_comes:
+            self._out.append(frame)
+            return
+        self._flush_comes = True
+        self._loop.call_soon(self._flush)
+        if self._transport is not None:
+            self._transport.write(frame)
 
     def _flush(self) -> None:
         self._flush_comes = False

@@ -15,11 +15,9 @@ from pathlib import Path
 from sild.components.confclient.cache import CachedConf, generation_of, read_cached
 from sild.components.confclient.download import ConfigurationClient, Places
 from sild.components.messagelog.records import RecordSummary
-from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG_MIGRATIONS
 from sild.components.serverconf.clients import Clients
 from sild.components.serverconf.declaration import ServerDeclaration, apply_declaration
 from sild.components.serverconf.errors import ServerNotSet
-from sild.components.serverconf.schema import MIGRATIONS
 from sild.components.serverconf.snapshot_source import SnapshotSource
 from sild.components.serverconf.store import ConfigurationStore
 from sild.components.signer.acceptance import verify_importable
@@ -48,10 +46,12 @@ from sild.protocol.pki.trust import ApprovedTsa
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
-from sild.runtime.migrations import Migrations, migrate
+from sild.runtime.files import FileError
+from sild.runtime.packing import PackingError
 from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
 from sild.runtime.schedule import Job, Period, Schedule
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls, ControlStatus
+from sild.servers.databases import open_database
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.kept_messages import KeptMessages
 from sild.servers.layout import Layout
@@ -104,10 +104,12 @@ class Control:
         )
         self._cached: CachedConf | None = None
         self._base: ServerSnapshot | None = None
-        self._snapshot = read_snapshot(layout.snapshot_file)
+        self._snapshot = _standing_snapshot(layout.snapshot_file)
         self._usable = UsableCertificates((), None, (), None)
         self._conf_error: str | None = None
-        self._refreshing = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        # Apart from the other, because a responder may be slow, and rights must not wait for it.
+        self._asking = asyncio.Lock()
         self._workers = [
             connect_rpc(layout.worker_socket(number), WorkerCalls)  # type: ignore[type-abstract]
             for number in range(settings.server.workers)
@@ -118,7 +120,9 @@ class Control:
     def _plan(self) -> Job:
         times = self._settings.configuration_client
         interval = self._settings.server.refresh_interval
-        self._schedule.every("snapshot", Period(interval, interval), self._update)
+        self._schedule.every(
+            "snapshot", Period(interval, interval, expected=(RpcError,)), self._update
+        )
         taking = self._settings.message_log.take_interval
         retry = max(taking, _TAKE_RETRY)
         self._schedule.every("message-log", Period(taking, retry), self._messages.take)
@@ -147,9 +151,11 @@ class Control:
 
     async def declare(self, declaration: ServerDeclaration) -> None:
         """Make the server's own configuration equal to the declaration."""
-        await apply_declaration(self._store, declaration, self._clock)
-        self._base = None
-        await self._update()
+        async with self._renewing:
+            # Whoever reads the configuration meanwhile would keep what was there before.
+            self._base = None
+            await apply_declaration(self._store, declaration, self._clock)
+        await self._renew()
 
     async def import_certificate(self, certificate: bytes) -> CertificateEntry:
         """Keep a certificate: a signing one is registered thereby, and active if OCSP is good."""
@@ -225,20 +231,36 @@ class Control:
         return self._cached
 
     async def _update(self) -> None:
-        """Bring the snapshot up to date, if there is enough to make one of."""
-        async with self._refreshing:
+        """Bring the snapshot up to date, and once more when OCSP responders were asked."""
+        async with self._asking:
+            stock = await self._renew()
+            if stock is None:
+                return
+            token, cached = stock
+            asked = await self._ocsp.refresh(certificates_to_watch(token), cached.conf)
+        if asked.outcomes:
+            await self._renew()
+
+    async def _renew(self) -> tuple[Token, CachedConf] | None:
+        """Make the snapshot say what is known now; None where that is not enough for one."""
+        async with self._renewing:
             try:
                 cached = self._conf()
                 base = await self._follow(cached)
             except (GlobalConfOutdated, MalformedGlobalConf, ServerNotSet) as error:
                 _LOG.debug("no snapshot yet: %s", error)
-                return
-            token = await self._registered(cached, base.server)
-            await self._ocsp.refresh(certificates_to_watch(token), cached.conf)
+                return None
+            try:
+                token = await self._registered(cached, base.server)
+            except RpcError:
+                # Rights that were taken away are gone also while the signer is.
+                await self._publish(base, self._snapshot)
+                raise
             now = self._clock.now()
             around = Circumstances(base.server, cached.conf, self._ocsp_cache, now)
             self._usable = choose_usable(token, around)
-            await self._publish(base)
+            await self._publish(base, self._usable)
+            return token, cached
 
     async def _follow(self, cached: CachedConf) -> ServerSnapshot:
         """The server's own configuration, its clients' states led by the global one."""
@@ -249,6 +271,7 @@ class Control:
         for change in changes:
             _LOG.info("%s is %s now", change.client, change.after.value)
         if changes:
+            self._base = None
             base = self._base = await self._source.read(0)
         return base
 
@@ -260,13 +283,16 @@ class Control:
             await self._signer.set_status(sha256, status)
         return await self._signer.status() if changes else token
 
-    async def _publish(self, base: ServerSnapshot) -> None:
+    async def _publish(
+        self, base: ServerSnapshot, certified: UsableCertificates | ServerSnapshot | None
+    ) -> None:
+        """Write the snapshot if it says something new, and tell the workers."""
         before = self._snapshot
         wanted = replace(
             base,
             generation=before.generation if before else 0,
-            signing=self._usable.signing,
-            authentication=self._usable.authentication,
+            signing=certified.signing if certified else (),
+            authentication=certified.authentication if certified else None,
         )
         if wanted == before:
             return
@@ -280,29 +306,27 @@ class Control:
                 _LOG.debug("a worker did not reload, it will by itself: %s", error)
 
 
+def _standing_snapshot(path: Path) -> ServerSnapshot | None:
+    try:
+        return read_snapshot(path)
+    except (PackingError, FileError) as error:
+        _LOG.warning("the snapshot that stands cannot be read, another is made: %s", error)
+        return None
+
+
 async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
     """Control's main coroutine."""
     make_internal_tls(layout.internal_tls, settings.server.internal_host, SystemClock().now())
     async with AsyncExitStack() as opened:
         databases = Databases(
-            await _open(opened, layout.server_database, MIGRATIONS),
-            await _open(opened, layout.message_database, MESSAGE_LOG_MIGRATIONS),
+            await opened.enter_async_context(open_database(layout.server_database)),
+            await opened.enter_async_context(open_database(layout.message_database)),
         )
         fetcher = await opened.enter_async_context(Fetcher())
         control = Control(layout, settings, databases, fetcher)
         rpc = await serve_rpc(layout.control_socket, control, ControlCalls, CONTROL_OPTIONS)
         opened.push_async_callback(rpc.close)
         await _until_stopped(control)
-
-
-async def _open(opened: AsyncExitStack, path: Path, migrations: Migrations) -> Database:
-    database = await opened.enter_async_context(Database.open(_address(path)))
-    await migrate(database, migrations)
-    return database
-
-
-def _address(path: Path) -> str:
-    return f"sqlite:///{path.absolute()}"
 
 
 async def _until_stopped(control: Control) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 from sild.components.messagelog.containers import SignedDocuments
@@ -53,7 +54,7 @@ class KeptMessages:
     ) -> Path:
         """Write a container as a private file, in the directory or under the name; give its path.
 
-        Raises what `SignedDocuments.export` raises, and OSError.
+        A name must not be there yet. Raises what `SignedDocuments.export` raises, and OSError.
         """
         await self._catch_up()
         document = await self._documents.export(query_id, owner, is_response=is_response)
@@ -68,6 +69,11 @@ class KeptMessages:
 
 
 def _write(path: Path, name: str, content: bytes) -> Path:
-    file = path / name if path.is_dir() else path
+    file = path
+    if path.is_dir():
+        file = path / name
+    elif os.path.lexists(path):
+        # The caller may do less to files than this process.
+        raise FileExistsError(f"{path} is there already")
     write_private(file, content)
     return file

@@ -1,6 +1,8 @@
 """A whole security server: its processes, started, watched and stopped as one."""
 
+import logging
 import os
+import traceback
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -11,10 +13,12 @@ from sild.runtime.files import make_private_directory
 from sild.runtime.logs import configure_logs
 from sild.runtime.loop import run
 from sild.runtime.settings import read_settings
-from sild.runtime.supervise import Child, Fork, Supervisor
+from sild.runtime.supervise import Child, Fork, Supervisor, end_with_parent
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.layout import Layout
 from sild.servers.settings import SecurityServerSettings
+
+_LOG = logging.getLogger(__name__)
 
 # Imported once, before the processes fork: they share the memory, and start at once.
 _PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worker")
@@ -36,10 +40,14 @@ def prepare_home(layout: Layout, settings: SecurityServerSettings) -> None:
 
 def run_security_server(home: Path) -> int:
     """Run a security server until it is told to stop; gives the exit code."""
+    # Whatever any of its processes writes anywhere is for its user alone.
+    os.umask(0o077)
     layout = Layout(home.absolute())
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_home(layout, settings)
+    if code := _run_apart(partial(_migrations, layout, settings)):
+        return code
     children = [
         Child("signer", Fork(partial(_signer, layout, settings)), stage=0, prefixed=False),
         Child("control", Fork(partial(_control, layout, settings)), stage=1, prefixed=False),
@@ -56,6 +64,32 @@ def run_security_server(home: Path) -> int:
     grace = settings.server.stop_grace
     Supervisor(children, preload=_PRELOADED, stop_timeout=grace + 5).run()
     return 0
+
+
+def _run_apart(function: Callable[[], int]) -> int:
+    """The exit code of a function in a process of its own, with which its memory goes."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            end_with_parent()
+            code = function()
+        except BaseException:  # noqa: BLE001 - the end of a process
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
+    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - for this process alone
+    from sild.servers.databases import migrate_databases  # noqa: PLC0415 - so is this
+
+    try:
+        return _process("migrations", settings, partial(migrate_databases, layout))
+    except DatabaseError as error:
+        _LOG.error("%s", error)
+        return 1
 
 
 def _process(

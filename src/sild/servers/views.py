@@ -6,6 +6,7 @@ from sild.components.confclient.cache import CachedConf, generation_of, read_cac
 from sild.components.proxy.view import View
 from sild.model.snapshot import ServerSnapshot
 from sild.protocol.errors import GlobalConfOutdated
+from sild.protocol.globalconf.lookup import GlobalConf
 from sild.runtime.clock import Clock
 from sild.servers.layout import Layout
 from sild.servers.snapshots import read_snapshot
@@ -19,6 +20,7 @@ class CurrentView:
         self._clock = clock
         self._view: View | None = None
         self._cached: CachedConf | None = None
+        self._conf: GlobalConf | None = None
         self._stamp: tuple[int, int] | None = None
         self._snapshot: ServerSnapshot | None = None
 
@@ -48,22 +50,15 @@ class CurrentView:
 
     def read_changes(self) -> View | None:
         """The next view, if the snapshot or the global configuration has changed."""
-        snapshot, cached = self._read_snapshot(), self._read_conf()
-        if snapshot is None or cached is None:
+        snapshot, conf = self._read_snapshot(), self._read_conf()
+        if snapshot is None or conf is None:
             return None
         view = self._view
-        if view is not None and view.snapshot is snapshot and view.conf is cached.conf:
+        if view is not None and view.snapshot is snapshot and view.conf is conf:
             return None
-        if view is not None and view.snapshot is snapshot and _says_the_same(view, cached):
-            return View(
-                snapshot,
-                cached.conf,
-                cached.conf.valid_until,
-                view.peers,
-                view.signatures,
-                view.signers,
-            )
-        return View(snapshot, cached.conf, cached.conf.valid_until)
+        if view is not None and view.snapshot is snapshot and _says_the_same(view, conf):
+            return View(snapshot, conf, conf.valid_until, view.peers, view.signatures, view.signers)
+        return View(snapshot, conf, conf.valid_until)
 
     def swap(self, view: View) -> None:
         """Let the messages that come from now on use this view."""
@@ -80,18 +75,21 @@ class CurrentView:
             self._stamp = stamp
         return self._snapshot
 
-    def _read_conf(self) -> CachedConf | None:
+    def _read_conf(self) -> GlobalConf | None:
+        """The configuration, without the federated instances whose time is over."""
         generation = generation_of(self._layout.globalconf)
         if generation is None:
             return None
         if self._cached is None or generation != self._cached.generation:
             self._cached = read_cached(self._layout.globalconf, self._cached)
-        return self._cached
+            self._conf = None
+        self._conf = (self._conf or self._cached.conf).without_expired(self._clock.now())
+        return self._conf
 
 
-def _says_the_same(view: View, cached: CachedConf) -> bool:
+def _says_the_same(view: View, conf: GlobalConf) -> bool:
     """Whether only dates of expiry have changed, so that verdicts still hold."""
-    before, after = view.conf.instances, cached.conf.instances
+    before, after = view.conf.instances, conf.instances
     return before.keys() == after.keys() and all(
         before[name].shared is after[name].shared
         and before[name].extensions == after[name].extensions

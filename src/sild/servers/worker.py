@@ -6,9 +6,11 @@ kept by control, and swaps its view when either changes. It knows no database.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import ssl
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
@@ -24,6 +26,8 @@ from sild.components.proxy.service_call import ServiceCaller, ServicePools, Serv
 from sild.components.proxy.settings import ProxySettings
 from sild.components.proxy.signing import SigningQueues
 from sild.components.proxy.steps import ExchangeLog
+from sild.components.proxy.view import View
+from sild.components.signer.errors import SignerError
 from sild.components.signer.rpc import connect_worker
 from sild.model.services import Service
 from sild.model.snapshot import AuthenticationCertificate
@@ -32,7 +36,7 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
 from sild.runtime.http_client import ClientLimits, HttpClientPool
 from sild.runtime.journal import Journal, JournalLimits
-from sild.runtime.rpc import RpcServer, serve_rpc
+from sild.runtime.rpc import RpcError, RpcServer, serve_rpc
 from sild.runtime.tls import (
     AnyCertificate,
     SwappableContext,
@@ -50,6 +54,7 @@ from sild.servers.worker_calls import WorkerCalls, WorkerStatus
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
+_COLLECTIONS = (20_000, 20, 20)
 
 
 class ServerTls:
@@ -104,12 +109,12 @@ class Worker:
         self._stopping = asyncio.Event()
         self._serving = False
         self._reloading = asyncio.Lock()
+        self._trouble = ""
+        self._authentication: AuthenticationCertificate | None = None
         self._signer = connect_worker(layout.signer_socket)
         self._view = CurrentView(layout, self._clock)
         self._tls = ServerTls(settings.proxy)
-        self._spool = SpoolDirectory(
-            layout.spool(number), SpoolLimits(memory=settings.proxy.memory_body_bytes)
-        )
+        self._spool = SpoolDirectory(layout.spool(number), _spool_limits(settings.proxy))
         self._journal = Journal.open(
             layout.journal(number),
             f"worker-{number}",
@@ -126,7 +131,7 @@ class Worker:
 
     def _wire(self) -> Listeners:
         settings, clock = self._settings.proxy, self._clock
-        queues = SigningQueues(
+        self._queues = queues = SigningQueues(
             self._signer, self._tasks.create_task, clock.now, settings.batch_limit
         )
         log = JournalLog(self._journal, self._settings.message_log, clock, self._tasks.create_task)
@@ -195,6 +200,12 @@ class Worker:
         async with self._reloading:
             try:
                 await self._take_over()
+                self._trouble = ""
+            except (RpcError, SignerError) as error:
+                # Several times a second, perhaps for hours: once is enough.
+                if str(error) != self._trouble:
+                    _LOG.warning("the configuration is not reloaded yet: %s", error)
+                self._trouble = str(error)
             except Exception:  # noqa: BLE001 - the view before is better than none
                 _LOG.exception("the configuration could not be reloaded; the one before stays")
 
@@ -205,10 +216,26 @@ class Worker:
         authentication = changed.authentication
         if authentication is not None and self._tls.wants(authentication):
             digest = DigestAlgorithm.SHA256.digest(authentication.certificate)
-            self._tls.use(authentication, await self._signer.auth_key(digest.hex()))
+            try:
+                key = await self._signer.auth_key(digest.hex())
+            except (RpcError, SignerError):
+                # Rights that were taken away do not wait for the key; it is asked for again.
+                snapshot = replace(changed.snapshot, authentication=self._authentication)
+                self._view.swap(replace(changed, snapshot=snapshot))
+                raise
+            self._tls.use(authentication, key)
             self._peers_pool.drop_resting()
+        self._authentication = authentication
         self._view.swap(changed)
+        self._forget_all_but(changed)
         _LOG.info("configuration %d is in use", changed.snapshot.generation)
+
+    def _forget_all_but(self, view: View) -> None:
+        """Let go of what was made for keys and certificates that are used no more."""
+        self._queues.forget_all_but(frozenset(view.signing_keys.values()))
+        trusted = {client.certificates for client in view.snapshot.clients}
+        for each in self._service_contexts.keys() - trusted:
+            del self._service_contexts[each]
 
     async def status(self) -> WorkerStatus:
         """How it fares."""
@@ -226,6 +253,11 @@ class Worker:
     def request_stop(self) -> None:
         """Finish running messages and end, as a signal handler says it."""
         self._stopping.set()
+
+
+def _spool_limits(settings: ProxySettings) -> SpoolLimits:
+    limit = settings.spool_limit_bytes
+    return SpoolLimits(settings.memory_body_bytes, item=limit, total=limit)
 
 
 def _peer_pool(settings: ProxySettings) -> HttpClientPool:
@@ -251,6 +283,8 @@ def _ocsp_pool(settings: ProxySettings) -> HttpClientPool:
 
 async def run_worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:
     """The worker's main coroutine; gives the exit code."""
+    # Messages leave no cycles behind: looking for them after every 700 objects is for nothing.
+    gc.set_threshold(*_COLLECTIONS)
     code = 0
     try:
         await _run(layout, settings, number)

@@ -45,7 +45,7 @@ async def test_a_good_certificate_signs_for_its_member(tmp_path, ca, cache):
     assert signing.certificate == certificate.der
     assert signing.chain == ()
     assert signing.ocsp == (response,)
-    assert not signing.batch
+    assert signing.batch
     assert usable.refusals == ()
     assert usable.changes_at == NOON + timedelta(seconds=3600)
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -278,6 +279,42 @@ def test_no_damaged_response_proves_anything_else(position, byte):
     except (IncorrectValidationInfo, CertValidation):
         return
     assert proof.response.signed.data == read_ocsp_response(GOOD).signed.data
+
+
+LISTED = CA.issue_ocsp_signer()
+
+
+@pytest.mark.parametrize("signer", [CA.as_responder, LISTED], ids=["the CA", "an appointed one"])
+def test_an_embedded_certificate_that_was_changed_is_refused(signer):
+    """No signature of the response covers it, but it is kept as evidence."""
+    data = CA.ocsp(SIGNER, signer=signer)
+    begin = data.index(signer.certificate.der)
+    for position in range(begin - 8, len(data), 7):
+        spoiled = data[:position] + bytes((data[position] ^ 1,)) + data[position + 1 :]
+        with pytest.raises(IncorrectValidationInfo):
+            verify(spoiled)
+
+
+def with_certificates(*certificates):
+    answer = asn1_ocsp.OCSPResponse.load(CA.ocsp(SIGNER))
+    basic = answer["response_bytes"]["response"].parsed
+    basic["certs"] = [asn1_x509.Certificate.load(each.der) for each in certificates]
+    again = asn1_ocsp.BasicOCSPResponse.load(basic.dump(force=True))
+    answer["response_bytes"]["response"] = again
+    return answer.dump(force=True)
+
+
+def test_embedded_certificates_may_lead_to_a_root_of_their_own():
+    stranger = TestCa.create("Stranger")
+    verify(
+        with_certificates(CA.certificate, stranger.issue_sign().certificate, stranger.certificate)
+    )
+
+
+def test_an_embedded_certificate_signed_by_nobody_is_refused():
+    stranger = TestCa.create("Stranger").issue_sign().certificate
+    with pytest.raises(IncorrectValidationInfo, match="not signed by"):
+        verify(with_certificates(CA.certificate, stranger))
 
 
 def test_a_response_over_the_size_limit_is_refused():

@@ -184,7 +184,7 @@ def test_an_unknown_last_issuer_of_a_consumer_has_no_stage():
 
 
 def test_each_intermediate_of_a_consumer_needs_its_own_response():
-    with pytest.raises(CertValidation, match="CN=Below"):
+    with pytest.raises(CertValidation, match="Below"):
         consumer(SERVER, (BELOW.certificate,), CHAIN[:1])
 
 
@@ -204,7 +204,7 @@ def test_a_forged_intermediate_is_refused():
     forged = TestCa.create("Below", parent=TestCa.create(number=5))
     leaf = forged.issue_auth().certificate
     responses = said((forged, leaf), (CA, forged.certificate))
-    with pytest.raises(CannotCreateCertPath, match="CN=Below"):
+    with pytest.raises(CannotCreateCertPath, match="Below"):
         consumer(leaf, (forged.certificate,), responses)
 
 
@@ -221,7 +221,7 @@ def test_an_expired_intermediate_is_refused():
     expired = TestCa.create("Below", parent=CA, not_after=NOON - SECOND)
     leaf = expired.issue_auth().certificate
     responses = said((expired, leaf), (CA, expired.certificate))
-    with pytest.raises(InvalidCertPath, match="CN=Below"):
+    with pytest.raises(InvalidCertPath, match="Below"):
         consumer(leaf, (expired.certificate,), responses)
 
 

@@ -22,7 +22,7 @@ def test_the_ca_of_a_certificate_is_found_by_the_name_of_its_issuer():
 def test_a_certificate_of_nobody_approved_has_no_ca():
     stranger = TestCa.create("Stranger").issue_sign().certificate
     assert TRUST.find_ca_cert(stranger.issuer_key) is None
-    with pytest.raises(UnknownCertificationAuthority, match="CN=M1"):
+    with pytest.raises(UnknownCertificationAuthority, match="M1"):
         TRUST.get_ca_of(stranger)
 
 

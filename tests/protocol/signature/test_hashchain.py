@@ -16,6 +16,7 @@ from sild.protocol.errors import (
 )
 from sild.protocol.safexml import Schema, read_xml
 from sild.protocol.signature import chaindocuments
+from sild.protocol.signature.base64text import encode_base64
 from sild.protocol.signature.chaindocuments import read_chain, read_result
 from sild.protocol.signature.hashchain import (
     HashTree,
@@ -149,6 +150,35 @@ def test_swapped_parts_are_refused():
     swapped = {MESSAGE: mine[ATTACHMENT], ATTACHMENT: mine[MESSAGE]}
     with pytest.raises(InvalidHashChain):
         verify_chain(RESULT, TREE.chain_document(2), swapped)
+
+
+def test_a_part_whose_digest_the_chain_states_wrongly_is_refused():
+    """The chain leads to its result all the same, as the digest of the part itself is taken."""
+    chain = TREE.chain_document(2)
+    stated = re.search(rb"DataRef.*?<DigestValue>(.{86}==)", chain, re.DOTALL)[1]
+    with pytest.raises(InvalidHashChainRef):
+        verify_chain(RESULT, chain.replace(stated, encode_base64(bytes(64))), parts(3, 1))
+
+
+UNPLAIN = {
+    "a tab for a space": (b"    <ns2:HashStep", b"\t   <ns2:HashStep"),
+    "a space for a line break": (b">\n    <ns2:HashStep", b">     <ns2:HashStep"),
+    "a tab in a tag": (b'<ns2:HashStep id="', b'<ns2:HashStep\tid="'),
+    "no line break at the end": (b"</ns2:HashChain>\n", b"</ns2:HashChain> "),
+    "two line breaks at the end": (b"</ns2:HashChain>\n", b"</ns2:HashChain>\n\n"),
+    "a line break in base64": (b"</DigestValue>", b" </DigestValue>"),
+    "another declaration": (b'standalone="yes"', b"standalone='yes'"),
+}
+
+
+@pytest.mark.parametrize("change", UNPLAIN.values(), ids=UNPLAIN)
+def test_a_chain_of_which_a_byte_could_be_another_is_refused(change):
+    """Nothing signs a chain, and it is evidence."""
+    chain = TREE.chain_document(2)
+    assert change[0] in chain
+    read_chain(chain.replace(*change))
+    with pytest.raises(MalformedHashChain, match="plainly"):
+        verify_chain(RESULT, chain.replace(*change), parts(3, 1))
 
 
 def test_a_part_more_than_was_signed_is_refused():

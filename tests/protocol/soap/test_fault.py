@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sild.protocol.errors import InvalidMessage, InvalidXml, ProtocolError
+from sild.protocol.errors import InvalidMessage, InvalidSoap, ProtocolError
 from sild.protocol.soap.fault import find_fault, read_fault, write_fault
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -68,6 +68,13 @@ def test_what_is_written_is_read_back(message):
         ),
         ("<s:Fault><faultcode>C</faultcode><detail> text </detail></s:Fault>", ("C", "", "text")),
         (
+            (
+                f"<Fault xmlns='{ENVELOPE}'><faultcode>C</faultcode><faultstring>S</faultstring>"
+                "<detail><a>D</a></detail></Fault>"
+            ),
+            ("C", "S", "D"),
+        ),
+        (
             "<s:Fault><faultcode>Server.ServerProxy.AccessDenied</faultcode></s:Fault>",
             ("Server.ServerProxy.AccessDenied", "", ""),
         ),
@@ -84,6 +91,20 @@ def test_an_ordinary_message_is_no_fault():
     assert find_fault(envelope("")) is None
     with pytest.raises(InvalidMessage):
         read_fault(envelope("<a/>"))
+    without_body = f'<s:Envelope xmlns:s="{ENVELOPE}"/>'.encode()
+    assert find_fault(without_body) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        envelope("<s:Fault/>"),
+        envelope("<s:Fault><faultcode> </faultcode></s:Fault>"),
+    ],
+)
+def test_a_fault_without_a_code_is_refused(data):
+    with pytest.raises(InvalidMessage):
+        read_fault(data)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +112,15 @@ def test_an_ordinary_message_is_no_fault():
     [
         b"<a/>",
         b'<Envelope xmlns="http://www.w3.org/2003/05/soap-envelope"/>',
-        envelope("<s:Fault/>"),
-        envelope("<s:Fault><faultcode> </faultcode></s:Fault>"),
         envelope("<s:Fault><faultcode>a</faultcode></s:Fault><s:Fault/>"),
+        envelope("<s:Fault><faultcode>a</faultcode><detail/><detail/></s:Fault>"),
+        envelope("<s:Fault><faultcode>a</faultcode><faultcode>b</faultcode></s:Fault>"),
+        envelope("<s:Fault><faultcode>a<b/></faultcode></s:Fault>"),
         f'<s:Envelope xmlns:s="{ENVELOPE}"><s:Body/><s:Body/></s:Envelope>'.encode(),
     ],
 )
-def test_what_is_no_proper_fault_is_refused(data):
-    with pytest.raises(InvalidMessage):
+def test_what_is_no_envelope_of_one_fault_is_refused(data):
+    with pytest.raises(InvalidSoap):
         read_fault(data)
 
 
@@ -106,12 +128,12 @@ def test_what_is_no_proper_fault_is_refused(data):
     "data", [b"", b"<a", b'<!DOCTYPE a [<!ENTITY b "c">]>' + envelope("<s:Fault/>"), b"\xff\xfe"]
 )
 def test_unsafe_or_broken_xml_is_refused(data):
-    with pytest.raises(InvalidXml):
+    with pytest.raises(InvalidSoap):
         read_fault(data)
 
 
 def test_a_large_fault_is_refused():
-    with pytest.raises(InvalidXml):
+    with pytest.raises(InvalidSoap):
         read_fault(write_fault("a", "x" * 1_100_000))
 
 

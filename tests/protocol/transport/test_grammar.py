@@ -15,7 +15,7 @@ from sild.protocol.transport.grammar import (
 
 OCSP, XML, RESULT = "application/ocsp-response", "text/xml", "application/hash-chain-result"
 CHAIN, SIGNATURE = "application/hash-chain", "signature/bdoc-1.0/ts"
-BODY = "application/x-road-rest-body"
+BODY, ATTACHMENTS = "application/x-road-rest-body", "multipart/mixed"
 REST = {
     Direction.REQUEST: "application/x-road-rest-request",
     Direction.RESPONSE: "application/x-road-rest-response",
@@ -57,6 +57,8 @@ def test_parts_come_in_their_order(direction):
         [*ocsp, rest, RESULT, CHAIN, SIGNATURE],
         [*ocsp, rest, RESULT, SIGNATURE],
         [*ocsp, XML, SIGNATURE],
+        [*ocsp, XML, ATTACHMENTS, RESULT, CHAIN, SIGNATURE],
+        [*ocsp, XML, ATTACHMENTS, SIGNATURE],
         [*ocsp, "application/xop+xml", RESULT, CHAIN, SIGNATURE],
     ):
         part = Part.START
@@ -79,7 +81,14 @@ def test_a_hash_chain_result_without_its_chain_is_read_but_not_sent():
 
 @pytest.mark.parametrize(
     "after",
-    [Part.SOAP, Part.REST_HEADER, Part.REST_BODY, Part.HASH_CHAIN_RESULT, Part.HASH_CHAIN],
+    [
+        Part.SOAP,
+        Part.ATTACHMENTS,
+        Part.REST_HEADER,
+        Part.REST_BODY,
+        Part.HASH_CHAIN_RESULT,
+        Part.HASH_CHAIN,
+    ],
 )
 def test_a_fault_may_stand_instead_of_a_signature_in_a_response_only(after):
     assert next_part(RESPONSE, after, XML) is Part.FAULT
@@ -96,9 +105,14 @@ def test_a_fault_may_stand_instead_of_a_signature_in_a_response_only(after):
         (Part.START, "text/plain"),
         (Part.REST_HEADER, OCSP),
         (Part.REST_HEADER, CHAIN),
-        (Part.REST_HEADER, "multipart/mixed"),
-        (Part.SOAP, "multipart/mixed"),
+        (Part.START, ATTACHMENTS),
+        (Part.REST_HEADER, ATTACHMENTS),
+        (Part.REST_BODY, ATTACHMENTS),
+        (Part.SOAP, "multipart/related"),
         (Part.SOAP, BODY),
+        (Part.ATTACHMENTS, ATTACHMENTS),
+        (Part.ATTACHMENTS, BODY),
+        (Part.HASH_CHAIN_RESULT, ATTACHMENTS),
         (Part.REST_BODY, BODY),
         (Part.HASH_CHAIN, RESULT),
         (Part.HASH_CHAIN, "foo/bar"),

@@ -14,6 +14,8 @@ from sild.protocol.transport.headers import (
     read_hash_algorithm,
     write_response_headers,
     write_rest_request_headers,
+    write_soap_request_headers,
+    write_soap_response_headers,
 )
 
 
@@ -32,6 +34,35 @@ def test_a_rest_request_has_these_headers():
 
 def test_a_client_without_a_content_type_gives_an_empty_one():
     assert (b"x-original-content-type", b"") in write_rest_request_headers("a/b", "id")
+
+
+def test_a_soap_request_has_these_headers():
+    content_type = b"multipart/related; boundary=b"
+    assert write_soap_request_headers(
+        "multipart/mixed; boundary=x", "id-1", content_type, b'""'
+    ) == [
+        (b"x-hash-algorithm", b"SHA-512"),
+        (b"x-proxy-version", b"7.8.0"),
+        (b"x-original-content-type", content_type),
+        (b"x-original-soapaction", b'""'),
+        (b"x-road-request-id", b"id-1"),
+        (b"content-type", b"multipart/mixed; boundary=x"),
+    ]
+
+
+def test_a_soap_action_that_was_not_sent_does_not_travel_and_an_empty_one_does():
+    sent = write_soap_request_headers("a/b", "id", b"text/xml", b"")
+    assert (b"x-original-soapaction", b"") in sent
+    unsent = write_soap_request_headers("a/b", "id", b"text/xml", None)
+    assert [field for field in sent if field[0] != b"x-original-soapaction"] == unsent
+
+
+def test_a_soap_response_names_the_content_type_of_the_service():
+    assert write_soap_response_headers("a/b", b"text/xml") == [
+        (b"x-hash-algorithm", b"SHA-512"),
+        (b"content-type", b"a/b"),
+        (b"x-original-content-type", b"text/xml"),
+    ]
 
 
 def test_response_headers_are_in_lower_case():

@@ -14,11 +14,19 @@ from sild.protocol.errors import (
     MimeParsingFailed,
     MissingRest,
     MissingSignature,
+    MissingSoap,
     PeerFault,
     ProtocolError,
 )
-from sild.protocol.mime import MimeLimits
+from sild.protocol.mime import MimeLimits, PartHeaders
 from sild.protocol.soap.fault import read_fault, write_fault
+from sild.protocol.soap.parts import (
+    Attachment,
+    AttachmentChunk,
+    AttachmentEnd,
+    AttachmentStart,
+    SoapPart,
+)
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
@@ -29,7 +37,7 @@ from sild.protocol.transport.events import (
     OcspPart,
     RestHeader,
     SignaturePart,
-    SoapPart,
+    SoapParts,
     TransportMessage,
 )
 from sild.protocol.transport.grammar import Direction, Part
@@ -67,7 +75,27 @@ def fault(xml=FAULT_XML):
 
 SIGNED = [SignaturePart(b"<s/>")]
 BATCH = [HashChainResult(b"<r/>"), HashChain(b"<c/>"), SignaturePart(b"<s/>")]
-SOAP = SoapPart(b"<Envelope/>", "text/xml; charset=UTF-8")
+TEXT = "text/xml; charset=UTF-8"
+NESTED = b"multipart/mixed; charset=UTF-8; boundary=xattB"
+
+
+def soap(raw=b"<Envelope/>", content_type=TEXT, others=()):
+    media_type = content_type.partition(";")[0]
+    return SoapPart(raw, PartHeaders(media_type, content_type, others), sha512(raw))
+
+
+def attachment(*chunks, content_type="image/png", others=()):
+    start = AttachmentStart(PartHeaders(content_type, content_type, others))
+    return [start, *map(AttachmentChunk, chunks), AttachmentEnd(sha512(b"".join(chunks)))]
+
+
+SOAP = soap()
+XOP = soap(
+    b"<x/>",
+    "application/xop+xml; type=text/xml",
+    (("Content-Transfer-Encoding", "8bit"), ("Content-ID", "<rootpart>")),
+)
+DATA_BIN = attachment(b"aGVs", b"bG8=\r\n", others=(("Content-ID", "<data.bin>"),))
 
 MESSAGES = {
     "request": (REQUEST, [OcspPart(b"1"), rest(), *SIGNED]),
@@ -75,13 +103,20 @@ MESSAGES = {
     "request with a body": (REQUEST, [OcspPart(b"1"), rest(), *body(b"body"), *BATCH]),
     "request with a body without bytes": (REQUEST, [OcspPart(b"1"), rest(), *body(), *BATCH]),
     "SOAP request": (REQUEST, [OcspPart(b"1"), SOAP, *SIGNED]),
+    "SOAP request with attachments": (
+        REQUEST,
+        [OcspPart(b"1"), SOAP, *attachment(b"\r\n--xatt", b"x"), *attachment(), *BATCH],
+    ),
+    "MTOM request": (REQUEST, [OcspPart(b"1"), XOP, *DATA_BIN, *BATCH]),
     "response": (RESPONSE, [rest(b"200\r\nOK\r\n"), *SIGNED]),
     "response with a body": (RESPONSE, [rest(), *body(b"\r\n--xtop"), *BATCH]),
     "SOAP response": (RESPONSE, [SOAP, *SIGNED]),
     "fault alone": (RESPONSE, [fault()]),
     "fault after the message": (RESPONSE, [rest(), fault()]),
     "fault after the body": (RESPONSE, [rest(), *body(b"x"), fault()]),
+    "SOAP response with an attachment": (RESPONSE, [SOAP, *DATA_BIN, *SIGNED]),
     "fault after a SOAP message": (RESPONSE, [SOAP, fault()]),
+    "fault after an attachment": (RESPONSE, [SOAP, *DATA_BIN, fault()]),
 }
 
 
@@ -89,8 +124,9 @@ def comparable(events):
     """Events with chunks of one body joined, and faults by what they say."""
     found = []
     for event in events:
-        if isinstance(event, BodyChunk) and found and isinstance(found[-1], BodyChunk):
-            found[-1] = BodyChunk(found[-1].data + event.data)
+        is_chunk = isinstance(event, BodyChunk | AttachmentChunk)
+        if is_chunk and found and isinstance(found[-1], type(event)):
+            found[-1] = type(event)(found[-1].data + event.data)
         elif isinstance(event, FaultPart):
             found.append((event.fault.fault, event.fault.message, event.fault.detail, event.raw))
         else:
@@ -168,6 +204,32 @@ def test_a_message_has_exactly_these_bytes():
     )
 
 
+def test_a_message_with_attachments_has_exactly_these_bytes():
+    data = write_whole(REQUEST, BOUNDARY, [OcspPart(b"1"), XOP, *DATA_BIN, *attachment(), *SIGNED])
+    assert data == (
+        b"--xtopB\r\ncontent-type: application/ocsp-response\r\n\r\n1\r\n"
+        b"--xtopB\r\ncontent-type: application/xop+xml; type=text/xml\r\n"
+        b"Content-Transfer-Encoding: 8bit\r\nContent-ID: <rootpart>\r\n\r\n<x/>\r\n"
+        b"--xtopB\r\ncontent-type: multipart/mixed; charset=UTF-8; boundary=xattB\r\n\r\n\r\n"
+        b"--xattB\r\ncontent-type: image/png\r\nContent-ID: <data.bin>\r\n\r\naGVsbG8=\r\n\r\n"
+        b"--xattB\r\ncontent-type: image/png\r\n\r\n\r\n"
+        b"--xattB--\r\n\r\n"
+        b"--xtopB\r\ncontent-type: signature/bdoc-1.0/ts\r\n\r\n<s/>\r\n"
+        b"--xtopB--\r\n"
+    )
+
+
+def test_a_fault_may_cut_an_attachment_short():
+    writer = TransportWriter(RESPONSE, BOUNDARY)
+    events = [SOAP, *DATA_BIN[:2], fault(), End()]
+    data = b"".join(map(writer.write, events))
+    assert b"aGVs\r\n--xattB--\r\n\r\n--xtopB\r\ncontent-type: text/xml" in data
+    message = read_whole(RESPONSE, TYPE, data, SHA512)
+    assert message.fault.raw == FAULT_XML
+    with pytest.raises(PeerFault):
+        message.get_soap()
+
+
 def test_the_content_type_and_boundary_are_those_of_peers():
     boundary = make_boundary(bytes(range(226, 256)))
     assert len(boundary) == 34
@@ -216,6 +278,54 @@ def test_a_streamed_message_has_all_but_the_body():
     assert reader.message.get_rest() == read_whole(REQUEST, TYPE, data, SHA512).get_rest()
 
 
+def test_a_soap_message_has_its_parts():
+    _, events = MESSAGES["SOAP request with attachments"]
+    data = write_whole(REQUEST, BOUNDARY, events)
+    image = PartHeaders("image/png", "image/png")
+    expected = SoapParts(
+        soap=SOAP,
+        attachments=(
+            Attachment(image, sha512(b"\r\n--xattx"), b"\r\n--xattx"),
+            Attachment(image, sha512(b""), b""),
+        ),
+        hash_chain_result=b"<r/>",
+        hash_chain=b"<c/>",
+        signature=b"<s/>",
+    )
+    message = read_whole(REQUEST, TYPE, data, SHA512)
+    assert message.get_soap() == expected
+    reader = TransportReader(REQUEST, TYPE, SHA512)
+    reader.feed(data)
+    reader.finish()
+    assert reader.message == message.without_bodies()
+    assert [one.data for one in reader.message.attachments] == [None, None]
+    assert [one.digest for one in reader.message.attachments] == [
+        one.digest for one in expected.attachments
+    ]
+
+
+def test_a_large_attachment_passes_and_is_not_kept():
+    reader, writer = TransportReader(RESPONSE, TYPE, SHA512), TransportWriter(RESPONSE, BOUNDARY)
+    digest = hashlib.sha512()
+    reader.feed(writer.write(SOAP) + writer.write(attachment()[0]))
+    chunk = b"x" * 65_536
+    for _ in range(64):
+        digest.update(chunk)
+        for event in reader.feed(writer.write(AttachmentChunk(chunk))):
+            assert isinstance(event, AttachmentChunk | AttachmentStart)
+        assert not reader._pieces
+        assert len(reader._multipart._held) < 100
+    events = [AttachmentEnd(digest.digest()), *SIGNED, End()]
+    tail = reader.feed(b"".join(map(writer.write, events)))
+    assert [event for event in tail if not isinstance(event, AttachmentChunk)] == events
+
+
+def test_the_digest_of_an_attachment_is_over_its_encoded_bytes():
+    _, events = MESSAGES["MTOM request"]
+    message = read_whole(REQUEST, TYPE, write_whole(REQUEST, BOUNDARY, events), SHA512)
+    assert message.attachments[0].digest == sha512(b"aGVsbG8=\r\n")
+
+
 def test_a_large_body_passes_and_is_not_kept():
     reader, writer = TransportReader(RESPONSE, TYPE, SHA512), TransportWriter(RESPONSE, BOUNDARY)
     digest = hashlib.sha512()
@@ -250,6 +360,25 @@ def test_a_message_without_a_part_is_read_but_is_no_rest_message(direction, even
     with pytest.raises(missing):
         message.get_rest()
     assert TransportMessage.from_events(stream(direction, data, 3)) == message
+
+
+@pytest.mark.parametrize(
+    ("events", "missing"),
+    [
+        ([OcspPart(b"1")], MissingSoap),
+        ([OcspPart(b"1"), rest(), *SIGNED], MissingSoap),
+        ([OcspPart(b"1"), SOAP], MissingSignature),
+        ([OcspPart(b"1"), SOAP, *DATA_BIN], MissingSignature),
+    ],
+)
+def test_a_message_without_a_part_is_read_but_is_no_soap_message(events, missing):
+    writer = TransportWriter(REQUEST, BOUNDARY)
+    data = b"".join(map(writer.write, events))
+    data += writer._close_nested() + writer._multipart.close()
+    message = read_whole(REQUEST, TYPE, data, SHA512)
+    with pytest.raises(missing):
+        message.get_soap()
+    assert TransportMessage.from_events(stream(REQUEST, data, 3)) == message
 
 
 @pytest.mark.parametrize("name", [name for name in MESSAGES if "fault" in name])
@@ -306,6 +435,8 @@ def multipart(*parts):
 
 HEADER = (b"application/x-road-rest-response", b"200\r\nOK\r\n")
 SIGNATURE = (b"signature/bdoc-1.0/ts", b"<s/>")
+XML = (b"text/xml", b"<a/>")
+EMPTY = b"\r\n--xattB--"
 
 
 @pytest.mark.parametrize(
@@ -316,10 +447,12 @@ SIGNATURE = (b"signature/bdoc-1.0/ts", b"<s/>")
         ([(b"text/xml", FAULT_XML), SIGNATURE], InvalidMessage),
         ([HEADER, (b"foo/bar", b"")], InvalidContentType),
         ([HEADER, (b"multipart/mixed; boundary=xatt", b"--xatt--"), SIGNATURE], InvalidContentType),
-        (
-            [(b"text/xml", b"<a/>"), (b"multipart/mixed; boundary=x", b""), SIGNATURE],
-            InvalidContentType,
-        ),
+        ([XML, (b"multipart/mixed; boundary=x", b""), SIGNATURE], MimeParsingFailed),
+        ([XML, (NESTED, b"--xattB\r\ncontent-type: a/b\r\n\r\nx"), SIGNATURE], MimeParsingFailed),
+        ([XML, (NESTED, b"--xattB\r\nx: y\r\n\r\nx\r\n--xattB--"), SIGNATURE], InvalidContentType),
+        ([XML, (b"multipart/mixed", b""), SIGNATURE], InvalidContentType),
+        ([XML, (NESTED, EMPTY), (NESTED, EMPTY), SIGNATURE], InvalidContentType),
+        ([(NESTED, EMPTY), SIGNATURE], InvalidContentType),
         ([HEADER, HEADER, SIGNATURE], InvalidContentType),
         ([(b"application/ocsp-response", b""), HEADER, SIGNATURE], InvalidContentType),
         ([(b"nonsense", b"")], InvalidContentType),
@@ -339,7 +472,30 @@ def test_media_types_are_compared_without_case_and_parameters():
     assert whole(RESPONSE, data) == stream(RESPONSE, data, 1)
 
 
-SMALL = Limits(4, 2, 4, 4, 4, 4, 4)
+def test_attachments_without_any_are_none():
+    data = multipart(XML, (NESTED, EMPTY), SIGNATURE)
+    message = read_whole(RESPONSE, TYPE, data, SHA512)
+    assert message.get_soap().attachments == ()
+    assert stream(RESPONSE, data, 1) == whole(RESPONSE, data)
+
+
+def test_an_attachment_may_be_a_multipart_of_its_own_and_is_not_opened():
+    inner = b"--i\r\nContent-Type: text/plain\r\n\r\nx\r\n--i--\r\n"
+    events = [OcspPart(b"1"), SOAP, *attachment(inner, content_type="multipart/mixed; boundary=i")]
+    data = write_whole(REQUEST, BOUNDARY, [*events, *SIGNED])
+    (only,) = read_whole(REQUEST, TYPE, data, SHA512).attachments
+    assert only.data == inner
+
+
+def test_a_message_that_speaks_of_faults_is_no_fault():
+    spoken = b"<b:Fault>Fault</b:Fault>" * 12_000
+    talk = soap(FAULT_XML.split(b"<SOAP-ENV:Fault>")[0] + b"<a xmlns:b='urn:b'>" + spoken)
+    talk = soap(talk.raw + b"</a></SOAP-ENV:Body></SOAP-ENV:Envelope>")
+    data = write_whole(RESPONSE, BOUNDARY, [talk, *SIGNED])
+    assert read_whole(RESPONSE, TYPE, data, SHA512).get_soap().soap == talk
+
+
+SMALL = Limits(4, 2, 4, 4, 4, 4, 4, 1)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +503,8 @@ SMALL = Limits(4, 2, 4, 4, 4, 4, 4)
     [
         (REQUEST, [OcspPart(b"12345")]),
         (REQUEST, [OcspPart(b"1")] * 3),
-        (REQUEST, [OcspPart(b"1"), SoapPart(b"<abc/>", "text/xml")]),
+        (REQUEST, [OcspPart(b"1"), soap(b"<abc/>")]),
+        (REQUEST, [OcspPart(b"1"), soap(b"<a/>"), *attachment(), *attachment(), *SIGNED]),
         (REQUEST, [OcspPart(b"1"), rest(b"12345")]),
         (REQUEST, [OcspPart(b"1"), rest(b"1"), HashChainResult(b"12345")]),
         (REQUEST, [OcspPart(b"1"), rest(b"1"), HashChainResult(b"1"), HashChain(b"12345")]),
@@ -374,8 +531,9 @@ def test_a_part_at_its_limit_and_a_body_beyond_it_pass():
         *body(b"12345"),
         SignaturePart(b"1234"),
     ]
-    data = write_whole(REQUEST, BOUNDARY, events)
-    assert whole(REQUEST, data, limits=SMALL) == stream(REQUEST, data, 1000, limits=SMALL)
+    for sent in (events, [OcspPart(b"1"), soap(b"<a/>"), *attachment(b"12345"), *SIGNED]):
+        data = write_whole(REQUEST, BOUNDARY, sent)
+        assert whole(REQUEST, data, limits=SMALL) == stream(REQUEST, data, 1000, limits=SMALL)
 
 
 def test_a_whole_fault_is_limited():
@@ -408,6 +566,12 @@ def test_the_hash_algorithm_is_that_of_the_message():
         assert events[0].digest == algorithm.digest(rest().part)
         assert events[2].digest == algorithm.digest(b"x")
         assert stream(RESPONSE, data, 1000, algorithm=algorithm) == events
+    data = write_whole(RESPONSE, BOUNDARY, [SOAP, *DATA_BIN, *SIGNED])
+    for algorithm in (DigestAlgorithm.SHA256, DigestAlgorithm.SHA384):
+        events = whole(RESPONSE, data, algorithm=algorithm)
+        assert events[0].digest == algorithm.digest(SOAP.raw)
+        assert events[3].digest == algorithm.digest(b"aGVsbG8=\r\n")
+        assert stream(RESPONSE, data, 1000, algorithm=algorithm) == events
 
 
 def test_without_a_hash_algorithm_nothing_is_hashed():
@@ -416,8 +580,16 @@ def test_without_a_hash_algorithm_nothing_is_hashed():
         with pytest.raises(Malformed) as raised:
             read(RESPONSE, data, algorithm=None)
         assert raised.value.code == "internal_error"
+    data = write_whole(RESPONSE, BOUNDARY, [SOAP, *DATA_BIN, *SIGNED])
+    for read in (whole, lambda *args, **kw: stream(*args, 1, **kw)):
+        with pytest.raises(Malformed):
+            read(RESPONSE, data, algorithm=None)
+
+
+def test_a_soap_response_without_attachments_needs_no_hash_algorithm():
     data = write_whole(RESPONSE, BOUNDARY, [SOAP, *SIGNED])
     assert whole(RESPONSE, data, algorithm=None) == stream(RESPONSE, data, 1, algorithm=None)
+    assert whole(RESPONSE, data, algorithm=None)[0] == SOAP
 
 
 @pytest.mark.parametrize(
@@ -438,6 +610,18 @@ def test_without_a_hash_algorithm_nothing_is_hashed():
         (RESPONSE, [rest(), *SIGNED, *SIGNED]),
         (RESPONSE, [fault(), *SIGNED]),
         (RESPONSE, [rest(), *SIGNED, End()]),
+        (REQUEST, [*DATA_BIN]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *DATA_BIN]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *DATA_BIN[:1], *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *DATA_BIN[1:], *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *DATA_BIN, AttachmentChunk(b"x"), *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, AttachmentEnd(b""), *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, DATA_BIN[0], *DATA_BIN, *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *BATCH[:2], *DATA_BIN, *SIGNED]),
+        (REQUEST, [OcspPart(b"1"), SOAP, *DATA_BIN[:1], fault()]),
+        (RESPONSE, [rest(), *DATA_BIN, *SIGNED]),
+        (RESPONSE, [SOAP, *DATA_BIN, SOAP, *SIGNED]),
+        (RESPONSE, [SOAP, *body(b"x"), *SIGNED]),
     ],
 )
 def test_what_may_not_be_sent_is_not_written(direction, events):
@@ -457,6 +641,7 @@ TOKENS = [
     b"content-type: text/xml\r\n\r\n", b"content-type: application/x-road-rest-body\r\n\r\n",
     b"content-type: signature/bdoc-1.0/ts\r\n\r\n", b"content-type: application/hash-chain-result\r\n\r\n",
     b"content-type: application/ocsp-response\r\n\r\n", FAULT_XML, b"<Fault/>",
+    b"--xattB", b"\r\n--xattB\r\n", b"\r\n--xattB--", b"content-type: " + NESTED + b"\r\n\r\n",
 ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 from typing import Any
 
 from sild.components.messagelog.entries import (
@@ -29,7 +31,7 @@ from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.errors import LoggingFailed
 from sild.runtime.clock import Clock
 from sild.runtime.files import SpooledBytes, SpoolError
-from sild.runtime.journal import Journal, JournalError
+from sild.runtime.journal import Journal, JournalError, JournalUnavailable, Position
 from sild.runtime.packing import PackingError
 
 SIGNATURE_MEMORY_SECONDS = 60.0
@@ -42,18 +44,26 @@ _PIECE = 1024 * 1024
 _SHARED_APPEND = 1024 * 1024
 _REMEMBERED_SIGNATURES = 512
 
-Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Body = bytes | SpooledBytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Saving:
     """A record that waits for the next append."""
 
     payload: bytes
-    digest: bytes
-    signature: bytes
+    signature: "_Signature"
     done: "asyncio.Future[None]"
+
+
+@dataclass(slots=True, eq=False)
+class _Signature:
+    """A signature document; it is durable, and remembered to be, until this moment."""
+
+    document: bytes
+    digest: bytes
+    durable_until: float = -inf
 
 
 class JournalLog:
@@ -63,37 +73,36 @@ class JournalLog:
         self, journal: Journal, settings: MessageLogSettings, clock: Clock, spawn: Spawn
     ) -> None:
         self._journal = journal
-        self._settings = settings
         self._clock = clock
         self._spawn = spawn
         self._session = clock.uuid()
         self._number = 0
         self._saving: list[_Saving] = []
-        # By digest, until when each is remembered; the oldest first.
-        self._durable: OrderedDict[bytes, float] = OrderedDict()
+        # The oldest first. By their bytes: those of a batch come many times, and Python hashes
+        # bytes faster than SHA-256 does, and those of one object once.
+        self._signatures: OrderedDict[bytes, _Signature] = OrderedDict()
+        kept = settings.max_loggable_message_body_size if settings.message_body_logging else 0
+        self._body_kept = max(0, kept)
+        self._body_limit = None if settings.truncated_body_allowed else self._body_kept or None
 
     @property
     def body_limit(self) -> int | None:
         """The largest body that may pass; None where bodies are not logged or may be truncated."""
-        if self._settings.truncated_body_allowed:
-            return None
-        return self.body_kept or None
+        return self._body_limit
 
     @property
     def body_kept(self) -> int:
         """How many bytes of a body are kept; 0 where bodies are not logged."""
-        settings = self._settings
-        return max(
-            0, settings.max_loggable_message_body_size if settings.message_body_logging else 0
-        )
+        return self._body_kept
 
     async def save(self, record: MessageRecord, body: Body | None) -> None:
         """Return when the record is durable; raises LoggingFailed where it is not."""
         _check_storable(record)
         self._check_size(body)
         try:
-            entry = await self._entry(record, body if self.body_kept else None)
-            await self._append(entry, record.signature)
+            signature = self._signature(record.signature)
+            entry = await self._entry(record, signature, body if self._body_kept else None)
+            await self._append(entry, signature)
         except (JournalError, SpoolError, PackingError) as error:
             message = f"the message could not be recorded, so it does not go on: {error}"
             raise LoggingFailed(message) from error
@@ -105,20 +114,29 @@ class JournalLog:
             message = f"a body of {size} bytes is more than the {limit} that may be logged"
             raise LoggingFailed(message)
 
-    async def _entry(self, record: MessageRecord, body: Body | None) -> RecordEntry:
+    def _signature(self, document: bytes) -> _Signature:
+        found = self._signatures.get(document)
+        if found is None:
+            found = _Signature(document, DigestAlgorithm.SHA256.digest(document))
+            self._signatures[document] = found
+            if len(self._signatures) > _REMEMBERED_SIGNATURES:
+                self._signatures.popitem(last=False)
+        return found
+
+    async def _entry(
+        self, record: MessageRecord, signature: _Signature, body: Body | None
+    ) -> RecordEntry:
         self._number += 1
-        key = record_key(self._session, self._number)
-        digest = DigestAlgorithm.SHA256.digest(record.signature)
-        bare = replace(record, signature=b"")
-        if body is None:
-            return RecordEntry(key, digest, bare)
+        key, digest = record_key(self._session, self._number), signature.digest
         if isinstance(body, SpooledBytes) and (held := body.held()) is not None:
             body = held
+        if body is None:
+            return RecordEntry(key, digest, replace(record, signature=b""))
         if isinstance(body, bytes) and len(body) <= _INLINE_BODY:
-            kept = body[: self.body_kept]
-            bare, size = replace(bare, body=kept), len(kept)
+            kept = body[: self._body_kept]
+            bare, size = replace(record, signature=b"", body=kept), len(kept)
         else:
-            size = await self._append_body(key, body)
+            bare, size = replace(record, signature=b""), await self._append_body(key, body)
         return RecordEntry(key, digest, bare, size, self._may_be_cut(size))
 
     def _may_be_cut(self, size: int) -> bool:
@@ -145,10 +163,10 @@ class JournalLog:
         with suppress(JournalError):
             await self._journal.append(write_entry(AbandonedEntry(key)))
 
-    async def _append(self, entry: RecordEntry, signature: bytes) -> None:
+    async def _append(self, entry: RecordEntry, signature: _Signature) -> None:
         loop = asyncio.get_running_loop()
         payload = write_entry(entry)
-        saving = _Saving(payload, entry.signature_digest, signature, loop.create_future())
+        saving = _Saving(payload, signature, loop.create_future())
         if len(payload) > _SHARED_APPEND:
             self._flush([saving])
         else:
@@ -162,55 +180,54 @@ class JournalLog:
         self._flush(saving)
 
     def _flush(self, saving: list[_Saving]) -> None:
-        task = self._start(self._append_all(saving))
-        if task is None:
-            _refuse(saving, "the server is stopping")
-        else:
-            # Also a task that is cancelled before it begins leaves nobody waiting.
-            task.add_done_callback(lambda _: _refuse(saving, "the append was broken off"))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        # No task: under load each turn of the loop that it would take is milliseconds long.
         try:
-            return self._spawn(work)
+            payloads, written = self._payloads(saving)
+            self._journal.submit(payloads, partial(self._told, saving, written))
+        except JournalError as error:
+            _refuse(saving, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            _LOG.exception("unexpected error, %d records were not saved", len(saving))
+            _refuse(saving, f"the append ended with {type(error).__name__}")
+
+    def _told(
+        self,
+        saving: list[_Saving],
+        written: "set[_Signature]",
+        outcome: list[Position] | JournalUnavailable,
+    ) -> None:
+        if isinstance(outcome, JournalUnavailable):
+            _refuse(saving, str(outcome))
+            return
+        self._remember(written)
+        for each in saving:
+            if not each.done.done():
+                each.done.set_result(None)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._spawn(work)
         except RuntimeError:
             # The tasks of this worker are being ended.
             work.close()
-            return None
 
-    async def _append_all(self, saving: list[_Saving]) -> None:
-        try:
-            payloads, written = self._payloads(saving)
-            await self._journal.append_many(payloads)
-        except JournalError as error:
-            _refuse(saving, str(error))
-        except Exception:  # noqa: BLE001 - the task must not take its group along
-            _LOG.exception("unexpected error, %d records were not saved", len(saving))
-        else:
-            self._remember(written)
-            for each in saving:
-                if not each.done.done():
-                    each.done.set_result(None)
-
-    def _payloads(self, saving: list[_Saving]) -> tuple[list[bytes], set[bytes]]:
-        """What to append, and the digests of the signatures in it."""
+    def _payloads(self, saving: list[_Saving]) -> tuple[list[bytes], set[_Signature]]:
+        """What to append, and the signatures in it."""
         now = self._clock.monotonic()
         payloads: list[bytes] = []
-        written: set[bytes] = set()
+        written: set[_Signature] = set()
         for each in saving:
-            digest = each.digest
-            if digest not in written and self._durable.get(digest, now) <= now:
-                payloads.append(write_entry(SignatureEntry(digest, each.signature)))
-                written.add(digest)
+            signature = each.signature
+            if signature.durable_until <= now and signature not in written:
+                payloads.append(write_entry(SignatureEntry(signature.digest, signature.document)))
+                written.add(signature)
             payloads.append(each.payload)
         return payloads, written
 
-    def _remember(self, digests: set[bytes]) -> None:
+    def _remember(self, written: set[_Signature]) -> None:
         until = self._clock.monotonic() + SIGNATURE_MEMORY_SECONDS
-        for digest in digests:
-            self._durable[digest] = until
-            self._durable.move_to_end(digest)
-        while len(self._durable) > _REMEMBERED_SIGNATURES:
-            self._durable.popitem(last=False)
+        for signature in written:
+            signature.durable_until = until
 
 
 def _refuse(saving: list[_Saving], reason: str) -> None:

@@ -24,7 +24,7 @@ from sild.components.proxy.steps import Steps
 from sild.components.proxy.verification import verify_message
 from sild.components.proxy.view import View
 from sild.protocol.algorithms import DigestAlgorithm
-from sild.protocol.errors import HttpError, InvalidContentType, inside
+from sild.protocol.errors import HttpError, InvalidContentType, InvalidMessage, inside
 from sild.protocol.rest.message import (
     RestRequest,
     RestResponse,
@@ -121,6 +121,7 @@ class ClientSide:
                 async with await self._peers.connect(route, view) as connection:
                     steps.mark("connected", connection.target.host)
                     body_digest = await self._send(connection, outgoing, request, received, steps)
+            _check_saved(outgoing)
             steps.mark("received")
             expected = request_hash(_DIGEST.digest(rest.part), body_digest)
             response = await self._accept(asked, received, expected)
@@ -215,6 +216,14 @@ class ClientSide:
         await exchanges.log.save(record, received.body)
         steps.mark("saved", "response")
         return response
+
+
+def _check_saved(outgoing: Outgoing) -> None:
+    """Return if the request was signed and saved; its end is not sent when an answer comes."""
+    if not outgoing.is_saved:
+        with inside("service_failed"):
+            message = "the provider's security server answered before the request was signed"
+            raise InvalidMessage(message)
 
 
 def _answer(request: Request, response: RestResponse, received: Received) -> Response:

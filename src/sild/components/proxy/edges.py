@@ -22,7 +22,8 @@ _log = logging.getLogger("sild.proxy")
 def described(error: Exception, side: str, log_id: str) -> tuple[str, str, str]:
     """The fault code, message and detail of an error as this side sends it, once logged."""
     if isinstance(error, PeerFault):
-        _log.warning("the other server answered %s: %s [%s]", error.fault, error.message, log_id)
+        told = "the other server answered %.200s: %.1000s [%s]"
+        _log.warning(told, error.fault, error.message, log_id)
         return error.fault, error.message, error.detail or log_id
     if isinstance(error, ProtocolError):
         code = error.fault_code(side)

@@ -1,5 +1,6 @@
 """The listeners: information systems, other security servers, and their OCSP requests."""
 
+import asyncio
 from dataclasses import dataclass
 
 from sild.components.proxy.client_side import ClientSide
@@ -74,8 +75,9 @@ class Listeners:
 
     async def close(self, grace_seconds: float) -> None:
         """Stop listening, and let running messages end within the grace."""
-        for server in self._servers:
-            await server.close(grace_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            for server in self._servers:
+                tasks.create_task(server.close(grace_seconds))
 
     async def from_client(self, request: Request) -> Response:
         """Answer an information system: REST by its path, anything else with a fault."""

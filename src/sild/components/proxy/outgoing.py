@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
 
 from sild.components.proxy.ports import MessageLog
+from sild.components.proxy.receive import rest
 from sild.components.proxy.record import Subject, check_loggable, make_record
 from sild.components.proxy.signing import SigningQueues
 from sild.components.proxy.steps import Steps
@@ -36,14 +37,15 @@ _DIGEST = DigestAlgorithm.SHA512
 _FLUSH = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
-    """What is to be sent, before anything of it was signed."""
+    """What is to be sent, and whether its record is durable: nobody can have answered it before."""
 
     subject: Subject
     ocsp: Sequence[bytes]
     part: bytes
     key: SigningKey
+    is_saved: bool = False
 
 
 class Sender:
@@ -99,7 +101,7 @@ class Sender:
     async def _keep(self, kept: SpooledBytes, chunk: bytes, size: int) -> None:
         room = self._log.body_kept - size
         if room > 0:
-            await kept.append(chunk if len(chunk) <= room else chunk[:room])
+            await rest(kept, chunk if len(chunk) <= room else chunk[:room])
 
     async def _sign_and_save(
         self,
@@ -115,6 +117,7 @@ class Sender:
         )
         record = make_record(outgoing.subject, outgoing.part, parts, self._clock.now())
         await self._log.save(record, body)
+        outgoing.is_saved = True
         steps.mark("saved", "request" if not outgoing.subject.is_response else "response")
         return signed
 

@@ -78,6 +78,9 @@ def _verify(claim: PeerClaim, view: View, now: datetime) -> AuthenticatedPeer:
 
 def _judge(claim: PeerClaim, view: View, now: datetime) -> KnownPeer:
     leaf, *extra = (read_certificate(der) for der in claim.chain)
+    if not leaf.is_authentication:
+        message = f"{leaf.name} is not an authentication certificate"
+        raise SslAuthenticationFailed(message)
     responses = [read_ocsp_response(der) for der in claim.responses]
     trust = view.conf.trust(claim.member.instance)
     path = verify_path(leaf, extra, responses, trust, now, claim.use)

@@ -185,5 +185,6 @@ class Peers:
         except TrustError:
             self._ocsp.forget(chain)
             raise
-        proofs[provider] = (view, authenticated.valid_until)
-        connection.extra = proofs
+        # Proofs of other views count no more, and would keep those views in memory.
+        connection.extra = {each: proof for each, proof in proofs.items() if proof[0] is view}
+        connection.extra[provider] = (view, authenticated.valid_until)

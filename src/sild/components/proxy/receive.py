@@ -1,11 +1,12 @@
 """Receive a transport message: small ones at once, large bodies to the spool; trust nothing yet."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sild.components.proxy.verification import SignedParts
 from sild.protocol.algorithms import DigestAlgorithm
-from sild.protocol.errors import MimeParsingFailed, MissingRest, MissingSignature, inside
+from sild.protocol.errors import IoError, MimeParsingFailed, MissingRest, MissingSignature, inside
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
@@ -19,8 +20,10 @@ from sild.protocol.transport.events import (
 )
 from sild.protocol.transport.grammar import Direction
 from sild.protocol.transport.reader import TransportReader, read_whole
-from sild.runtime.files import SpoolDirectory, SpooledBytes
+from sild.runtime.files import SpoolDirectory, SpooledBytes, SpoolError
 from sild.runtime.http_wire import BodyReader
+
+_LOG = logging.getLogger(__name__)
 
 Body = bytes | SpooledBytes | None
 
@@ -154,7 +157,7 @@ async def _take(  # noqa: C901 - one case an event
         case BodyChunk(data):
             if not isinstance(received.body, SpooledBytes):
                 received.body = spool.spool()
-            await received.body.append(data)
+            await rest(received.body, data)
         case BodyEnd(digest):
             received.body_digest = digest
             if received.body is None:
@@ -173,3 +176,14 @@ async def _take(  # noqa: C901 - one case an event
             received.fault = event
         case _:
             pass
+
+
+async def rest(body: SpooledBytes, data: bytes) -> None:
+    """Let more of a body rest until its signature is there; raises IoError where it cannot."""
+    try:
+        await body.append(data)
+    except SpoolError as error:
+        # Where this server keeps things is for its log, not for those who get the error.
+        _LOG.error("a body was not spooled: %s", error)
+        message = "there is no room where a body could rest until its signature is there"
+        raise IoError(message) from error

@@ -37,7 +37,7 @@ class ProxySettings:
     memory_body_bytes: int = 65536
     """Bodies above this rest on disk while their signature is awaited."""
     spool_limit_bytes: int = 64 * 1024 * _MIB
-    """No body may be larger than this."""
+    """What all resting bodies together, and so each of them, may take of a worker's disk."""
     parallel_limit: int = 5000
     """How many connections each listener serves at a time."""
     exchange_log: Path | None = None

@@ -5,6 +5,7 @@ together by the next one (`docs/decisions` has the measurements).
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -15,6 +16,9 @@ from sild.components.proxy.view import SigningKey
 from sild.protocol.errors import CannotCreateSignature, ProtocolError
 from sild.protocol.signature.batch import SignatureBatch, SignedMessage
 from sild.protocol.signature.hashchain import Leaf
+from sild.runtime.rpc import RpcUnavailable
+
+_LOG = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Now = Callable[[], datetime]
@@ -70,6 +74,10 @@ class SigningQueue:
             signed = prepared.finish(value)
         except ProtocolError as error:
             self._fail(batch, error.message)
+        except RpcUnavailable as error:
+            # Where it was looked for is for this server's log, not for those who get the error.
+            _LOG.error("no signature: %s", error)
+            self._fail(batch, "the signer cannot be reached")
         except asyncio.CancelledError:
             self._fail(batch, "the server is stopping")
             raise

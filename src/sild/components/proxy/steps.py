@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import TextIO
@@ -41,7 +42,9 @@ class Steps:
                 for step, seconds, detail in self._marks
             ],
         }
-        self._write(json.dumps(line, ensure_ascii=False) + "\n")
+        # Without the file messages go on: the message log is the record, this is not.
+        with suppress(OSError):
+            self._write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 class ExchangeLog:
@@ -59,4 +62,5 @@ class ExchangeLog:
     def close(self) -> None:
         """Close the file."""
         if self._file:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()

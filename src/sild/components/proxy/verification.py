@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sild.components.proxy.view import SignerClaim, View
-from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.errors import inside
 from sild.protocol.ids import ClientId
 from sild.protocol.signature.verify import (
@@ -49,20 +48,19 @@ def verify_message(
     Raises SignatureError or TrustError, in the stage `signature_verification`.
     """
     with inside("signature_verification"):
-        key = DigestAlgorithm.SHA256.digest(parts.signature)
-        document = _document(key, parts.signature, view, now)
+        document = _document(parts.signature, view, now)
         verify_parts(document, parts.hash_chain_result, parts.hash_chain, parts.digests)
         proof = _signer(document, sender, view, now)
     return VerifiedMessage(proof, parts)
 
 
-def _document(key: bytes, signature: bytes, view: View, now: datetime) -> SignatureDocument:
-    found = view.signatures.find(key, now)
+def _document(signature: bytes, view: View, now: datetime) -> SignatureDocument:
+    found = view.signatures.find(signature, now)
     if found is not None:
         return found
     document = read_signature(signature)
     verify_value(document)
-    view.signatures.keep(key, document, view.conf_valid_until)
+    view.signatures.keep(signature, document, view.conf_valid_until)
     return document
 
 

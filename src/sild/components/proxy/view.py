@@ -33,6 +33,8 @@ from sild.protocol.signature.verify import SignatureDocument, SignerProof
 from sild.protocol.signature.xades import SigningIdentity
 
 _VERDICTS = 2048
+# Those of a batch come close together.
+_SIGNATURES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,9 @@ class View:
     )
     """The claims of other security servers that were found to hold."""
     signatures: Verdicts[bytes, SignatureDocument] = field(
-        default_factory=lambda: Verdicts(_VERDICTS), compare=False
+        default_factory=lambda: Verdicts(_SIGNATURES), compare=False
     )
-    """Signature documents whose value was found good, by digest."""
+    """Signature documents whose value was found good, by their bytes."""
     signers: Verdicts[SignerClaim, SignerProof] = field(
         default_factory=lambda: Verdicts(_VERDICTS), compare=False
     )

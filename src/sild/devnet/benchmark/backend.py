@@ -4,7 +4,6 @@ Run as a process of its own: `python -m sild.devnet.benchmark.backend HOST`; it 
 ends when its input does.
 """
 
-import asyncio
 import sys
 
 from sild.devnet.benchmark.pipes import read_lines

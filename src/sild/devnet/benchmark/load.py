@@ -16,7 +16,6 @@ from sild.devnet.benchmark.pipes import read_lines
 from sild.runtime.http_client import (
     ClientLimits,
     Framing,
-    HttpClientError,
     HttpClientPool,
     RequestHead,
     Target,

@@ -7,7 +7,12 @@ from typing import Any
 from sild.devnet.benchmark.figures import CONSUMER, NGINX, PROVIDER, SILD, Results, goals
 
 _MIB = 1024 * 1024
-_HEADS = ("case", "who", "messages/s", "p50 ms", "p99 ms") + (
+_HEADS = (
+    "case",
+    "who",
+    "messages/s",
+    "p50 ms",
+    "p99 ms",
     "CPU µs/message",
     "memory MiB",
     "of nginx",
@@ -19,7 +24,7 @@ def to_text(results: Results) -> str:
     parts = [_table([_HEADS, *_rows(results)])]
     parts.append(
         "CPU and memory (PSS) are of all processes of a server, consumer's + provider's; medians"
-        " of the runs, of memory the most. Bodies go each way, and are logged whole."
+        " of the runs, of memory the most. Bodies go each way; the log keeps 1 MiB of each."
     )
     parts.append("\n".join(_rest(results)))
     for goal in goals(results):
@@ -29,7 +34,7 @@ def to_text(results: Results) -> str:
 
 
 def _rows(results: Results) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for case in results.cases:
         for who in (SILD, NGINX):
             found = results.find(case, who)

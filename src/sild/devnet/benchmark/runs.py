@@ -36,8 +36,10 @@ class Extent:
     warm_seconds: float
     rest_seconds: float
     """How long servers are left alone before their memory at rest is looked at."""
-    large_messages: int
-    """Messages of a run with large bodies, at most, for each concurrent one."""
+    large_runs: int
+    """How often cases with large bodies are run: they take long, and vary little."""
+    large_messages: int = 4
+    """Messages of such a run, at most: so many, or one for each connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,18 @@ class Bench:
                 await self._rest(key, contestants)
                 for number in range(self._extent.runs):
                     self._progress(f"{key.value}: run {number + 1} of {self._extent.runs}")
-                    for case in cases:
-                        # Whoever is first has the machine as the one before left it.
-                        order = contestants if number % 2 == 0 else contestants[::-1]
-                        for contestant in order:
-                            run = await self._measure(contestant, case)
-                            self.results.add(case, contestant.name, run)
+                    await self._run(number, cases, contestants)
+
+    async def _run(
+        self, number: int, cases: Sequence[Case], contestants: Sequence[Contestant]
+    ) -> None:
+        # Whoever is first has the machine as the one before left it.
+        order = contestants if number % 2 == 0 else contestants[::-1]
+        for case in cases:
+            if case.body is Body.LARGE and number >= self._extent.large_runs:
+                continue
+            for contestant in order:
+                self.results.add(case, contestant.name, await self._measure(contestant, case))
 
     @asynccontextmanager
     async def _contestants(
@@ -137,9 +145,10 @@ class Bench:
         extent = self._extent
         messages = _UNLIMITED
         if case.body is Body.LARGE:
-            messages = case.concurrency * extent.large_messages
-        warm = contestant.order(case, extent.warm_seconds, min(messages, 8 * case.concurrency))
-        await self._send(contestant, case, warm)
+            messages = max(extent.large_messages, case.concurrency)
+        else:
+            warm = contestant.order(case, extent.warm_seconds, messages)
+            await self._send(contestant, case, warm)
         before = contestant.cpu()
         order = contestant.order(case, extent.seconds, messages)
         async with asyncio.TaskGroup() as tasks:

@@ -31,7 +31,9 @@ from sild.protocol.pki.trust import OcspPolicy, Trust
 _SHA1 = "1.3.14.3.2.26"
 _SIZE_LIMIT = 128 * 1024
 _MOST_CERTIFICATES = 8
-_CERTS_TAG = 0xA0
+_BASIC = "1.3.6.1.5.5.7.48.1.1"
+_SUCCESSFUL = b"\x0a\x01\x00"
+_CONTEXT_0 = 0xA0
 # How far the clocks of a responder and of this server may differ.
 _ID_HASHES = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
@@ -149,6 +151,7 @@ def _from_asn1(data: bytes, answer: Any) -> OcspResponse:
     if answer["response_bytes"]["response_type"].native != "basic_ocsp_response":
         raise IncorrectValidationInfo("the OCSP response is of an unknown type")
     basic = answer["response_bytes"]["response"].parsed
+    _check_der(data, basic)
     signed_part = basic["tbs_response_data"]
     single = signed_part["responses"][0]
     _check_extensions(signed_part["response_extensions"])
@@ -162,7 +165,7 @@ def _from_asn1(data: bytes, answer: Any) -> OcspResponse:
         next_update=_moment(next_update) if next_update.native is not None else None,
         produced_at=_moment(signed_part["produced_at"]),
         responder=_responder(signed_part["responder_id"]),
-        certificates=_certificates(basic, data),
+        certificates=_certificates(basic["certs"]),
         signed=read_signed(
             signed_part.dump(), basic["signature"].native, basic["signature_algorithm"]
         ),
@@ -202,17 +205,39 @@ def _responder(value: Any) -> ResponderId:
     return ResponderId(frozenset(), value.chosen.native)
 
 
-def _certificates(basic: Any, data: bytes) -> tuple[Certificate, ...]:
-    """The embedded certificates; no signature covers what is around them, so it must be DER."""
-    values = basic["certs"] if basic["certs"].native is not None else ()
+def _certificates(values: Any) -> tuple[Certificate, ...]:
+    if values.native is None:
+        return ()
     if len(values) > _MOST_CERTIFICATES:
         raise IncorrectValidationInfo(f"the OCSP response has {len(values)} certificates")
-    found = tuple(read_certificate(value.dump()) for value in values)
-    brought = der.sequence(*(each.der for each in found))
-    end = basic["signature"].dump() + (der.tagged(_CERTS_TAG, brought) if found else b"")
-    if not data.endswith(end):
-        raise IncorrectValidationInfo("the OCSP response does not end where it should")
-    return found
+    return tuple(read_certificate(value.dump()) for value in values)
+
+
+def _check_der(data: bytes, basic: Any) -> None:
+    """Raise IncorrectValidationInfo unless what no signature covers is DER, and nothing besides.
+
+    As evidence a response must stay what it was, to its last byte.
+    """
+    certificates = basic["certs"] if basic["certs"].native is not None else ()
+    for certificate in certificates:
+        inner = certificate["tbs_certificate"]
+        if inner["signature"].dump() != certificate["signature_algorithm"].dump():
+            raise IncorrectValidationInfo("a certificate names two signature algorithms")
+    embedded = [_signed_der(each, "tbs_certificate", "signature_value") for each in certificates]
+    brought = (der.tagged(_CONTEXT_0, der.sequence(*embedded)),) if embedded else ()
+    response = _signed_der(basic, "tbs_response_data", "signature", *brought)
+    typed = der.sequence(der.identifier(_BASIC), der.octets(response))
+    if data != der.sequence(_SUCCESSFUL, der.tagged(_CONTEXT_0, typed)):
+        raise IncorrectValidationInfo("the OCSP response is not in DER")
+
+
+def _signed_der(value: Any, signed: str, signature: str, *more: bytes) -> bytes:
+    algorithm = value["signature_algorithm"]
+    parameters = algorithm["parameters"].dump()
+    written = der.algorithm(algorithm["algorithm"].dotted, parameters)
+    if parameters not in (b"", der.NULL) and algorithm.signature_algo != "rsassa_pss":
+        raise IncorrectValidationInfo("a signature algorithm has parameters")
+    return der.sequence(value[signed].dump(), written, der.bits(value[signature].native), *more)
 
 
 def find_response_for(

@@ -22,6 +22,7 @@ from sild.protocol.errors import (
 )
 from sild.protocol.ids import (
     ClientId,
+    RepresentedParty,
     SecurityServerId,
     ServiceId,
     decode_segment,
@@ -52,14 +53,6 @@ class Verb(StrEnum):
 
 _WITH_BODY = frozenset({Verb.PATCH, Verb.POST, Verb.PUT})
 _VERBS = {verb.value.encode("ascii"): verb for verb in Verb}
-
-
-@dataclass(frozen=True, slots=True)
-class RepresentedParty:
-    """On whose behalf the client calls; the class may be missing."""
-
-    party_class: str | None
-    party_code: str
 
 
 @dataclass(frozen=True, slots=True)

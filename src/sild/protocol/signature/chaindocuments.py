@@ -28,6 +28,7 @@ from sild.protocol.signature.base64text import (
     decode_unbroken,
     encode_base64,
 )
+from sild.protocol.signature.plainxml import is_plain
 
 # Digests that still withstand collisions; a chain may not weaken what is signed.
 STRONG_DIGESTS = frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512})
@@ -73,6 +74,8 @@ class HashChain:
     """The steps of a hash chain document by their names."""
 
     steps: Mapping[str, tuple[HashValue | StepRef | DataRef, ...]]
+    is_settled: bool = True
+    """Whether no byte could be another without another meaning; see `plainxml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,7 @@ def _parse_chain(data: bytes) -> HashChain:
             steps[name] = tuple(_value(value, algorithm) for value in children(step))
     except (InvalidXml, NotBase64) as error:
         raise MalformedHashChain(f"the hash chain cannot be read: {error}") from None
-    return HashChain(steps)
+    return HashChain(steps, is_settled=is_plain(data))
 
 
 def _read(data: bytes, name: str) -> Element:

@@ -29,7 +29,6 @@ from sild.protocol.signature.chaindocuments import (
     write_result,
 )
 from sild.protocol.signature.names import SIG_HASH_CHAIN
-from sild.protocol.signature.plainxml import is_plain
 
 __all__ = [
     "DataRef",
@@ -169,11 +168,11 @@ def verify_chain(
     Raises InvalidHashChain, InvalidHashChainRef, MalformedHashChain, InvalidReference,
     HashChainUnusedInputs.
     """
-    absent = resolve_chain(result, {chain_uri: chain}, inputs)
-    if absent:
-        raise InvalidReference(f"the hash chain covers {absent[0].uri}, which is not there")
+    walk = _resolved(result, {chain_uri: chain}, inputs)
+    if walk.absent:
+        raise InvalidReference(f"the hash chain covers {walk.absent[0].uri}, which is not there")
     # Nothing signs the bytes of the chain itself.
-    if not is_plain(chain):
+    if not walk.chains[chain_uri].is_settled:
         raise MalformedHashChain(
             "the hash chain is not written plainly: its bytes could be others unnoticed"
         )
@@ -191,6 +190,12 @@ def resolve_chain(
     Raises InvalidHashChain, InvalidHashChainRef, MalformedHashChain, InvalidReference,
     HashChainUnusedInputs.
     """
+    return tuple(_resolved(result, documents, inputs).absent)
+
+
+def _resolved(
+    result: bytes, documents: Mapping[str, bytes], inputs: Mapping[str, PartDigest | None]
+) -> "_Walk":
     stated = read_result(result)
     walk = _Walk(documents, inputs)
     step = walk.step(stated.uri, None, 0)
@@ -203,7 +208,7 @@ def resolve_chain(
     unused = sorted(inputs.keys() - walk.seen)
     if unused:
         raise HashChainUnusedInputs(f"the hash chain does not cover {', '.join(unused)}")
-    return tuple(walk.absent)
+    return walk
 
 
 @dataclass(slots=True)

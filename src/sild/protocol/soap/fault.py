@@ -2,20 +2,12 @@
 
 import re
 
-from sild.protocol.errors import InvalidMessage, PeerFault
-from sild.protocol.safexml import (
-    Element,
-    XmlLimits,
-    children,
-    find_child_text,
-    has_name,
-    qualified,
-    read_xml,
-)
+from sild.protocol.errors import InvalidMessage, InvalidSoap, InvalidXml, PeerFault
+from sild.protocol.safexml import Element, XmlLimits, children, find_child_text, qualified
+from sild.protocol.soap.envelope import SOAP, read_envelope
 
-_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-_ENVELOPE, _BODY, _FAULT = (qualified(_SOAP, name) for name in ("Envelope", "Body", "Fault"))
-_LIMITS = XmlLimits(size=1_048_576, depth=50, tags=10_000, attributes=10_000)
+_FAULT = qualified(SOAP, "Fault")
+_LIMITS = XmlLimits(size=1_048_576, depth=200)
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Peers write the discouraged controls as references, so that their documents stay readable.
@@ -42,7 +34,7 @@ def write_fault(code: str, message: str, detail: str | None = None) -> bytes:
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
-        f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{_SOAP}"><SOAP-ENV:Body><SOAP-ENV:Fault>'
+        f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{SOAP}"><SOAP-ENV:Body><SOAP-ENV:Fault>'
         f"<faultcode>{escape_text(code)}</faultcode>"
         f"<faultstring>{escape_text(message)}</faultstring>"
         f"<faultactor></faultactor>{shown}"
@@ -53,13 +45,22 @@ def write_fault(code: str, message: str, detail: str | None = None) -> bytes:
 def find_fault(data: bytes) -> PeerFault | None:
     """The fault that a SOAP envelope holds, if it holds one.
 
-    Raises InvalidXml for what is no safe XML, InvalidMessage for what is no envelope.
+    Raises InvalidSoap for what is no envelope in safe XML, InvalidMessage for a fault that names
+    no code.
     """
-    envelope = read_xml(data, _LIMITS)
-    if not has_name(envelope, _ENVELOPE):
-        raise InvalidMessage("expected a SOAP envelope")
-    fault = _only_child(_only_child(envelope, _BODY), _FAULT)
-    return None if fault is None else _read_fault(fault)
+    body = read_envelope(data, _LIMITS).body
+    return None if body is None else fault_in(body)
+
+
+def fault_in(body: Element) -> PeerFault | None:
+    """The fault in the body of a SOAP envelope, if there is one."""
+    fault = _only_child(body, _FAULT)
+    if fault is None:
+        return None
+    try:
+        return _read_fault(fault)
+    except InvalidXml as error:
+        raise InvalidSoap(error.message) from None
 
 
 def read_fault(data: bytes) -> PeerFault:
@@ -70,21 +71,20 @@ def read_fault(data: bytes) -> PeerFault:
     return fault
 
 
-def _only_child(parent: Element | None, name: str) -> Element | None:
-    if parent is None:
-        return None
+def _only_child(parent: Element, name: str) -> Element | None:
     found = list(children(parent, name))
     if len(found) > 1:
-        raise InvalidMessage("a SOAP envelope with several bodies or faults")
+        raise InvalidSoap("a SOAP body with several faults, or a fault with several details")
     return found[0] if found else None
 
 
 def _read_fault(fault: Element) -> PeerFault:
-    code = (find_child_text(fault, "faultcode") or "").strip()
+    # SOAP 1.1 puts the fields of a fault into no namespace; some write them into that of SOAP.
+    code = (find_child_text(fault, "{*}faultcode") or "").strip()
     if not code:
         raise InvalidMessage("a SOAP fault without a code")
-    message = find_child_text(fault, "faultstring") or ""
-    detail = _only_child(fault, "detail")
+    message = find_child_text(fault, "{*}faultstring") or ""
+    detail = _only_child(fault, "{*}detail")
     return PeerFault(code, message, "" if detail is None else _detail_text(detail))
 
 

@@ -1,10 +1,18 @@
 """The parts of a transport message, as events in the order in which they travel."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sild.protocol.errors import MissingRest, MissingSignature, PeerFault
+from sild.protocol.errors import MissingRest, MissingSignature, MissingSoap, PeerFault
+from sild.protocol.soap.parts import (
+    Attachment,
+    AttachmentChunk,
+    AttachmentEnd,
+    AttachmentStart,
+    PackageEvent,
+    SoapPart,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,14 +20,6 @@ class OcspPart:
     """The OCSP response of one certificate of the caller's authentication chain."""
 
     der: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SoapPart:
-    """A SOAP envelope, exact bytes, not read."""
-
-    raw: bytes
-    content_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class End:
 
 Event = (
     OcspPart
-    | SoapPart
+    | PackageEvent
     | RestHeader
     | BodyChunk
     | BodyEnd
@@ -114,16 +114,28 @@ class RestParts:
 
 
 @dataclass(frozen=True, slots=True)
+class SoapParts:
+    """The parts of a SOAP message that is not a fault."""
+
+    soap: SoapPart
+    attachments: tuple[Attachment, ...]
+    hash_chain_result: bytes | None
+    hash_chain: bytes | None
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TransportMessage:
     """The parts that came, whether or not they are enough.
 
-    The body is here only if the message was read as a whole; its digest always is, unless there
-    was no body part.
+    The bytes of the body and of attachments are here only if the message was read as a whole;
+    their digests always are, unless there was no body part.
     """
 
     ocsp: tuple[bytes, ...] = ()
     header: RestHeader | None = None
     soap: SoapPart | None = None
+    attachments: tuple[Attachment, ...] = ()
     body: bytes | None = None
     body_digest: bytes | None = None
     hash_chain_result: bytes | None = None
@@ -136,19 +148,31 @@ class TransportMessage:
         """The message that these events make."""
         ocsp: list[bytes] = []
         body: list[bytes] = []
+        attachments: list[Attachment] = []
         values: dict[str, Any] = {}
         for event in events:
             if isinstance(event, OcspPart):
                 ocsp.append(event.der)
-            elif isinstance(event, BodyChunk):
+            elif isinstance(event, BodyChunk | AttachmentChunk):
                 body.append(event.data)
             elif isinstance(event, BodyEnd):
                 values["body"], values["body_digest"] = b"".join(body), event.digest
+            elif isinstance(event, AttachmentStart):
+                attachments.append(Attachment(event.headers, b"", None))
+            elif isinstance(event, AttachmentEnd):
+                whole = replace(attachments[-1], digest=event.digest, data=b"".join(body))
+                attachments[-1] = whole
+                body.clear()
             elif isinstance(event, HashChainResult | HashChain | SignaturePart):
                 values[_FIELDS[type(event)]] = event.document
             elif not isinstance(event, End):
                 values[_FIELDS[type(event)]] = event
-        return cls(ocsp=tuple(ocsp), **values)
+        return cls(ocsp=tuple(ocsp), attachments=tuple(attachments), **values)
+
+    def without_bodies(self) -> "TransportMessage":
+        """The message without the bytes of the body and of attachments."""
+        attachments = tuple(replace(attachment, data=None) for attachment in self.attachments)
+        return replace(self, body=None, attachments=attachments)
 
     def get_rest(self) -> RestParts:
         """The parts of a REST message.
@@ -163,4 +187,19 @@ class TransportMessage:
             raise MissingSignature("the message has no signature")
         return RestParts(
             self.header, self.body_digest, self.hash_chain_result, self.hash_chain, self.signature
+        )
+
+    def get_soap(self) -> SoapParts:
+        """The parts of a SOAP message.
+
+        Raises the PeerFault that came instead, MissingSoap or MissingSignature.
+        """
+        if self.fault is not None:
+            raise self.fault.fault
+        if self.soap is None:
+            raise MissingSoap("the message has no SOAP message part")
+        if self.signature is None:
+            raise MissingSignature("the message has no signature")
+        return SoapParts(
+            self.soap, self.attachments, self.hash_chain_result, self.hash_chain, self.signature
         )

@@ -25,6 +25,7 @@ class Part(Enum):
     START = auto()
     OCSP = auto()
     SOAP = auto()
+    ATTACHMENTS = auto()
     REST_HEADER = auto()
     REST_BODY = auto()
     HASH_CHAIN_RESULT = auto()
@@ -44,7 +45,8 @@ _MESSAGE = frozenset({Part.SOAP, Part.REST_HEADER})
 _FAULT = frozenset({Part.FAULT})
 
 _BODY: Grammar = {
-    Part.SOAP: _SIGNED,
+    Part.SOAP: _SIGNED | {Part.ATTACHMENTS},
+    Part.ATTACHMENTS: _SIGNED,
     Part.REST_HEADER: _SIGNED | {Part.REST_BODY},
     Part.REST_BODY: _SIGNED,
     Part.HASH_CHAIN_RESULT: frozenset({Part.HASH_CHAIN}),
@@ -55,7 +57,10 @@ _BODY: Grammar = {
 # "Since the previous parts of the message have already been sent to the other party,
 # the SOAP fault must be sent as the last part." -- PR-MESSTRANSP 3.1
 _FAULT_INSTEAD_OF_SIGNATURE: Grammar = {
-    **{part: _BODY[part] | _FAULT for part in (Part.SOAP, Part.REST_HEADER, Part.REST_BODY)},
+    **{
+        part: _BODY[part] | _FAULT
+        for part in (Part.SOAP, Part.ATTACHMENTS, Part.REST_HEADER, Part.REST_BODY)
+    },
     Part.FAULT: frozenset({Part.END}),
 }
 
@@ -95,6 +100,7 @@ ACCEPTED: Mapping[Direction, Grammar] = {
 
 OCSP_TYPE = "application/ocsp-response"
 XML_TYPE = "text/xml"
+ATTACHMENTS_TYPE = "multipart/mixed"
 REST_HEADER_TYPES: Mapping[Direction, str] = {
     Direction.REQUEST: "application/x-road-rest-request",
     Direction.RESPONSE: "application/x-road-rest-response",
@@ -105,6 +111,7 @@ def _types(direction: Direction) -> Mapping[Part, tuple[str, ...]]:
     return {
         Part.OCSP: (OCSP_TYPE,),
         Part.SOAP: (XML_TYPE, "application/xop+xml"),
+        Part.ATTACHMENTS: (ATTACHMENTS_TYPE,),
         Part.REST_HEADER: (REST_HEADER_TYPES[direction],),
         Part.REST_BODY: ("application/x-road-rest-body",),
         Part.HASH_CHAIN_RESULT: ("application/hash-chain-result",),

@@ -2,7 +2,7 @@
 
 import re
 
-from sild.protocol.algorithms import DigestAlgorithm
+from sild.protocol.algorithms import DigestAlgorithm, UnsupportedAlgorithm
 from sild.protocol.errors import ClientProxyVersionNotSupported, Malformed
 
 Field = tuple[bytes, bytes]
@@ -44,6 +44,25 @@ def write_rest_request_headers(
     ]
 
 
+def write_soap_request_headers(
+    content_type: str, request_id: str, original_content_type: bytes, soap_action: bytes | None
+) -> list[Field]:
+    """The headers of a SOAP request to the provider's security server.
+
+    The original content type and SOAPAction are those of the information system; a SOAPAction that
+    it did not send does not travel.
+    """
+    action = [] if soap_action is None else [(ORIGINAL_SOAP_ACTION, soap_action)]
+    return [
+        (HASH_ALGORITHM, DigestAlgorithm.SHA512.text.encode("ascii")),
+        (PROXY_VERSION, PROTOCOL_LEVEL.encode("ascii")),
+        (ORIGINAL_CONTENT_TYPE, original_content_type),
+        *action,
+        (REQUEST_ID, request_id.encode("ascii")),
+        (CONTENT_TYPE, content_type.encode("ascii")),
+    ]
+
+
 def write_response_headers(content_type: str) -> list[Field]:
     """The headers of a response that has parts; a fault as the whole body has no hash algorithm."""
     return [
@@ -52,14 +71,26 @@ def write_response_headers(content_type: str) -> list[Field]:
     ]
 
 
+def write_soap_response_headers(content_type: str, original_content_type: bytes) -> list[Field]:
+    """The headers of a SOAP response that has parts; peers fail without the service's own type."""
+    return [
+        *write_response_headers(content_type),
+        (ORIGINAL_CONTENT_TYPE, original_content_type),
+    ]
+
+
 def read_hash_algorithm(value: bytes | None) -> DigestAlgorithm:
     """What the parts of a message are hashed with, by name in any case.
 
-    Raises Malformed where it is not said, or no longer safe; UnsupportedAlgorithm for other names.
+    Raises Malformed where it is not said, unknown, or no longer safe.
     """
     if value is None:
         raise Malformed("the message names no hash algorithm")
-    algorithm = DigestAlgorithm.from_text(value[:20].decode("latin-1"))
+    try:
+        algorithm = DigestAlgorithm.from_text(value[:20].decode("latin-1"))
+    except UnsupportedAlgorithm as error:
+        # Between servers the code of its own is not known.
+        raise Malformed(error.message) from None
     if algorithm not in _ALGORITHMS:
         raise Malformed(f"the hash algorithm {algorithm.text} is no longer accepted")
     return algorithm

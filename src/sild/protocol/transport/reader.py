@@ -1,7 +1,8 @@
 """Fed bytes, gives the events of a transport message, hashing parts as they pass."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from sild.protocol.mime import (
     split_parts,
 )
 from sild.protocol.soap.fault import find_fault, read_fault
+from sild.protocol.soap.parts import AttachmentEnd, AttachmentHasher, AttachmentStart, SoapPart
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
@@ -31,7 +33,6 @@ from sild.protocol.transport.events import (
     OcspPart,
     RestHeader,
     SignaturePart,
-    SoapPart,
     TransportMessage,
 )
 from sild.protocol.transport.grammar import XML_TYPE, Direction, Part, next_part
@@ -44,9 +45,10 @@ _KIB, _MIB = 1024, 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many bytes the parts of a message may have; the REST body has no limit here.
+    """How many bytes the parts of a message may have, and how many attachments.
 
-    Whoever stores or forwards the body limits it: it is the one part that is not kept.
+    The REST body and the bytes of attachments have no limit here. Whoever stores or forwards them
+    limits them: they are what is not kept.
     """
 
     ocsp: int = 64 * _KIB
@@ -56,6 +58,7 @@ class Limits:
     hash_chain: int = _MIB
     signature: int = _MIB
     fault: int = _MIB
+    attachments: int = 1000
     mime: MimeLimits = field(default_factory=MimeLimits)
 
 
@@ -81,6 +84,9 @@ _PLAIN: Mapping[Part, Callable[[bytes], Event]] = {
 
 _DEFAULT_LIMITS = Limits()
 
+# An element of this name; that a message merely holds the word costs no second reading.
+_FAULT_TAG = re.compile(rb"[<:]Fault[ \t\r\n/>]")
+
 
 class _Walk:
     """Walks the grammar part by part; both readers use it, so that they cannot disagree."""
@@ -93,7 +99,7 @@ class _Walk:
         self._limits = limits
         self._sizes = _sizes(limits)
         self._ocsp_parts = 0
-        self._content_type = ""
+        self._headers = PartHeaders("", "")
         self.part = Part.START
         self.limit: int | None = None
 
@@ -104,10 +110,15 @@ class _Walk:
             raise Malformed("the message names no hash algorithm")
         return self._algorithm
 
+    def attachments(self) -> tuple[str, AttachmentHasher]:
+        """The boundary of the nested multipart that begins, and what hashes its parts."""
+        hasher = AttachmentHasher(self.algorithm, self._limits.attachments)
+        return boundary_of(self._headers.content_type), hasher
+
     def start(self, headers: PartHeaders) -> Part:
         """A part begins: say what it is, and check that it may stand here."""
         self.part = part = next_part(self._direction, self.part, headers.media_type)
-        self._content_type = headers.content_type
+        self._headers = headers
         self.limit = self._sizes.get(part)
         if part is Part.OCSP:
             self._ocsp_parts += 1
@@ -138,15 +149,18 @@ class _Walk:
     def _soap(self, data: bytes) -> Event:
         """A SOAP part of a response may be a fault instead; what else it says is not read here."""
         may_be_fault = self._direction is Direction.RESPONSE and len(data) <= self._limits.fault
-        if may_be_fault and b"Fault" in data and (fault := find_fault(data)) is not None:
+        if may_be_fault and _FAULT_TAG.search(data) and (fault := find_fault(data)) is not None:
             self.part = Part.FAULT
             return FaultPart(fault, data)
-        return SoapPart(data, self._content_type)
+        # Peers do not miss the name of the algorithm in a response that they need not hash.
+        algorithm = self._algorithm or DigestAlgorithm.SHA512
+        return SoapPart(data, self._headers, algorithm.digest(data))
 
 
 class TransportReader:
-    """Reads a transport message in chunks of any size; only the body is handed on in pieces.
+    """Reads a transport message in chunks of any size.
 
+    Only the body and attachments are handed on in pieces.
     What the message is over with is said by `finish`. Every error is a ProtocolError, after which
     the reader is of no more use.
     """
@@ -167,12 +181,14 @@ class TransportReader:
         self._pieces: list[bytes] = []
         self._size = 0
         self._body_digest: hashlib._Hash | None = None
+        self._mime_limits = limits.mime
+        self._nested: tuple[MultipartReader, AttachmentHasher] | None = None
         self._small: list[Event] = []
 
     @property
     def message(self) -> TransportMessage:
-        """The parts so far, without the bytes of the body."""
-        return replace(TransportMessage.from_events(self._small), body=None)
+        """The parts so far, without the bytes of the body and of attachments."""
+        return TransportMessage.from_events(self._small).without_bodies()
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete."""
@@ -199,17 +215,39 @@ class TransportReader:
             case PartChunk(data) if self._body_digest is not None:
                 self._body_digest.update(data)
                 events.append(BodyChunk(data))
+            case PartChunk(data) if self._nested is not None:
+                self._take_nested(data, self._nested, events)
             case PartChunk(data):
                 self._keep(data)
             case PartStart(headers):
-                if self._walk.start(headers) is Part.REST_BODY:
-                    self._body_digest = self._walk.algorithm.new()
+                self._start_part(self._walk.start(headers))
             case PartEnd() if self._body_digest is not None:
                 self._end_part(BodyEnd(self._body_digest.digest()), events)
+            case PartEnd() if self._nested is not None:
+                self._nested[0].finish()
+                self._nested = None
             case PartEnd():
                 self._end_part(self._walk.end(b"".join(self._pieces)), events)
             case _:
                 self._end_part(End(), events)
+
+    def _start_part(self, part: Part) -> None:
+        if part is Part.REST_BODY:
+            self._body_digest = self._walk.algorithm.new()
+        elif part is Part.ATTACHMENTS:
+            boundary, hasher = self._walk.attachments()
+            self._nested = MultipartReader(boundary, self._mime_limits), hasher
+
+    def _take_nested(
+        self, data: bytes, nested: tuple[MultipartReader, AttachmentHasher], events: list[Event]
+    ) -> None:
+        multipart, hasher = nested
+        for part in multipart.feed(data):
+            event = hasher.take(part)
+            if isinstance(event, AttachmentStart | AttachmentEnd):
+                self._small.append(event)
+            if event is not None:
+                events.append(event)
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
@@ -240,7 +278,7 @@ def read_events(
     hash_algorithm: DigestAlgorithm | None,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> list[Event]:
-    """The events of a message that is in memory; those of TransportReader, the body in one."""
+    """The events of a message that is in memory; those of TransportReader, each body in one."""
     walk = _Walk(direction, hash_algorithm, limits)
     if not _is_multipart(direction, content_type):
         walk.part, walk.limit = Part.FAULT, limits.fault
@@ -251,12 +289,16 @@ def read_events(
         part = walk.start(headers)
         walk.check_size(end - start)
         data = body[start:end]
-        if part is not Part.REST_BODY:
+        if part is Part.REST_BODY:
+            if data:
+                events.append(BodyChunk(data))
+            events.append(BodyEnd(walk.algorithm.digest(data)))
+        elif part is Part.ATTACHMENTS:
+            boundary, hasher = walk.attachments()
+            for inner, first, last in split_parts(data, boundary, limits.mime):
+                events += hasher.whole(inner, data[first:last])
+        else:
             events.append(walk.end(data))
-            continue
-        if data:
-            events.append(BodyChunk(data))
-        events.append(BodyEnd(walk.algorithm.digest(data)))
     events.append(End())
     return events
 

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 from string import ascii_letters
 
 from sild.protocol.errors import InvalidMessage
-from sild.protocol.mime import MultipartWriter
+from sild.protocol.mime import MultipartWriter, PartHeaders
+from sild.protocol.soap.parts import (
+    AttachmentChunk,
+    AttachmentEnd,
+    AttachmentStart,
+    SoapPart,
+)
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
@@ -16,7 +22,6 @@ from sild.protocol.transport.events import (
     OcspPart,
     RestHeader,
     SignaturePart,
-    SoapPart,
 )
 from sild.protocol.transport.grammar import TYPES_OF_PART, Direction, Part, check_sent
 
@@ -26,6 +31,9 @@ _LETTERS = (ascii_letters.encode("ascii") * 5)[:256]
 _PARTS: Mapping[type[Event], Part] = {
     OcspPart: Part.OCSP,
     SoapPart: Part.SOAP,
+    AttachmentStart: Part.ATTACHMENTS,
+    AttachmentChunk: Part.ATTACHMENTS,
+    AttachmentEnd: Part.ATTACHMENTS,
     RestHeader: Part.REST_HEADER,
     BodyChunk: Part.REST_BODY,
     BodyEnd: Part.REST_BODY,
@@ -61,19 +69,24 @@ _TYPES: Mapping[Direction, Mapping[Part, str]] = {
 class TransportWriter:
     """Writes a transport message, and only in the order that the grammar allows.
 
-    The body goes in as any number of chunks and a BodyEnd; an empty one as BodyEnd alone. A fault
-    may break it off.
+    The body goes in as any number of chunks and a BodyEnd; an empty one as BodyEnd alone. Each
+    attachment goes in as a start, any number of chunks and an end. A fault may cut either short.
     """
 
     def __init__(self, direction: Direction, boundary: str) -> None:
         self._direction = direction
         self._multipart = MultipartWriter(boundary)
+        self._nested_boundary = "xatt" + boundary.removeprefix("xtop")
+        self._nested: MultipartWriter | None = None
+        self._in_attachment = False
         self._in_body = False
         self.after = Part.START
 
     def write(self, event: Event) -> bytes:
         """The bytes of one event; raises InvalidMessage where it may not be sent."""
         part = _PARTS[type(event)]
+        if part is Part.ATTACHMENTS:
+            return self._attachment(event)
         if not (self._in_body and part is Part.REST_BODY):
             start = self._start(part, event)
             self._in_body = isinstance(event, BodyChunk)
@@ -81,15 +94,47 @@ class TransportWriter:
         self._in_body = isinstance(event, BodyChunk)
         return _content(event)
 
+    def _attachment(self, event: Event) -> bytes:
+        if isinstance(event, AttachmentStart) is self._in_attachment:
+            raise InvalidMessage("the bytes of an attachment stand between its start and its end")
+        match event:
+            case AttachmentStart(headers):
+                return self._start_attachment(headers)
+            case AttachmentChunk(data):
+                return data
+            case _:
+                self._in_attachment = False
+                return b""
+
     def _start(self, part: Part, event: Event) -> bytes:
         if self._in_body and part is not Part.FAULT:
             raise InvalidMessage(f"{part.name} may not be sent before the body is complete")
+        if self._in_attachment and part is not Part.FAULT:
+            raise InvalidMessage(f"{part.name} may not be sent before the attachment is complete")
         check_sent(self._direction, self.after, part)
         self.after = part
+        closing = self._close_nested()
         if part is Part.END:
-            return self._multipart.close()
-        soap_type = event.content_type if isinstance(event, SoapPart) else None
-        return self._multipart.start_part(soap_type or _TYPES[self._direction][part])
+            return closing + self._multipart.close()
+        if isinstance(event, SoapPart):
+            return self._multipart.start_part(event.content_type, event.headers.others)
+        return closing + self._multipart.start_part(_TYPES[self._direction][part])
+
+    def _start_attachment(self, headers: PartHeaders) -> bytes:
+        opening, nested = b"", self._nested
+        if nested is None:
+            check_sent(self._direction, self.after, Part.ATTACHMENTS)
+            self.after = Part.ATTACHMENTS
+            nested = self._nested = MultipartWriter(self._nested_boundary)
+            content_type = write_content_type(self._nested_boundary)
+            opening = self._multipart.start_part(content_type) + b"\r\n"
+        self._in_attachment = True
+        return opening + nested.start_part(headers.content_type, headers.others)
+
+    def _close_nested(self) -> bytes:
+        nested, self._nested = self._nested, None
+        self._in_attachment = False
+        return b"" if nested is None else nested.close()
 
 
 def _content(event: Event) -> bytes:

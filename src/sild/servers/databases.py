@@ -1,0 +1,24 @@
+"""The databases of a security server: where they are, and that their schemas follow the code."""
+
+from pathlib import Path
+
+from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG
+from sild.components.serverconf.schema import MIGRATIONS as SERVER_CONFIGURATION
+from sild.runtime.database import Database
+from sild.runtime.migrations import migrate
+from sild.servers.layout import Layout
+
+
+def open_database(path: Path) -> Database:
+    """The database in this file; close it, or use it as an async context."""
+    return Database.open(f"sqlite:///{path.absolute()}")
+
+
+async def migrate_databases(layout: Layout) -> None:
+    """Make what is not there, and change what is of an earlier release; all or none of each."""
+    for path, migrations in (
+        (layout.server_database, SERVER_CONFIGURATION),
+        (layout.message_database, MESSAGE_LOG),
+    ):
+        async with open_database(path) as database:
+            await migrate(database, migrations)

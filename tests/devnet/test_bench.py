@@ -1,0 +1,232 @@
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from sild.cli.bench import add_parser
+from sild.devnet.bench import ALL_CASES, QUICK_CASES, chosen
+from sild.devnet.benchmark.backend import Backend, body_of
+from sild.devnet.benchmark.figures import (
+    CONSUMER,
+    NGINX,
+    PROVIDER,
+    RATIO_CASE,
+    SILD,
+    Body,
+    Case,
+    Load,
+    Results,
+    Run,
+    goals,
+    percentile,
+    summary,
+)
+from sild.devnet.benchmark.load import Generator, Order
+from sild.devnet.benchmark.nginx import find_nginx
+from sild.devnet.benchmark.processes import cpu_seconds, family, memory_bytes
+from sild.devnet.benchmark.report import to_json, to_text
+from sild.devnet.benchmark.runs import Bench, Extent
+from sild.model.tokens import KeyAlgorithm
+from sild.runtime.clock import SystemClock
+from sild.runtime.http_server import Endpoint, Limits, serve
+
+MIB = 1024 * 1024
+
+
+def run(messages, cpu=(1.0, 2.0), memory=(100, 120)):
+    return Run(
+        Load(messages, 2.0, 5.0, 9.0),
+        dict(zip((CONSUMER, PROVIDER), cpu, strict=True)),
+        {name: size * MIB for name, size in zip((CONSUMER, PROVIDER), memory, strict=True)},
+    )
+
+
+def results(ours, theirs=(), idle=(100, 110)):
+    found = Results()
+    for messages in ours:
+        found.add(RATIO_CASE, SILD, run(messages))
+    for messages in theirs:
+        found.add(RATIO_CASE, NGINX, run(messages, memory=(8, 8)))
+    for who in (SILD, NGINX):
+        found.tls[RATIO_CASE.key, who] = "TLSv1.3 TLS_AES_256_GCM_SHA384"
+        found.idle[RATIO_CASE.key, who] = {
+            CONSUMER: idle[0] * MIB,
+            PROVIDER: idle[1] * MIB,
+        }
+    return found
+
+
+# Figures
+
+
+def test_a_summary_takes_medians_and_the_most_memory():
+    found = summary([run(100), run(400, memory=(140, 90)), run(200)])
+    assert found.rate == 100.0
+    assert found.cpu == {CONSUMER: 5000.0, PROVIDER: 10_000.0}
+    assert found.memory == {CONSUMER: 140 * MIB, PROVIDER: 120 * MIB}
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 6), (0.99, 10), (1.0, 10)])
+def test_a_percentile_is_a_value_that_occurred(share, value):
+    assert percentile(range(1, 11), share) == value
+
+
+def test_the_ratio_is_of_medians():
+    assert results([100, 300, 200], [1000, 9000, 2000]).ratio(RATIO_CASE) == 0.1
+    assert results([100]).ratio(RATIO_CASE) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "reached"),
+    [
+        (results([100], [1000]), [True, True, True]),
+        (results([79], [1000]), [False, True, True]),
+        (results([100], [1000], idle=(140, 151)), [True, False, True]),
+        (results([100], idle=(151, 1)), [None, False, True]),
+        (Results(), [None, None, None]),
+    ],
+)
+def test_goals_are_reached_missed_or_not_measured(found, reached):
+    assert [goal.reached for goal in goals(found)] == reached
+
+
+def test_memory_under_load_is_that_of_every_run():
+    found = results([100], [1000])
+    found.add(RATIO_CASE, SILD, run(100, memory=(301, 100)))
+    assert [goal.reached for goal in goals(found)] == [True, True, False]
+
+
+def test_a_report_tells_each_case_the_ratio_and_the_goals():
+    text = to_text(results([79], [1000]))
+    assert "RSA-2048 1 kB x64  sild " in text
+    assert "0.079" in text
+    assert "MISSED   share of the nginx chain's rate" in text
+    assert "reached  memory of a server at rest: 110 MiB" in text
+
+
+def test_json_has_every_run():
+    found = to_json(results([100, 200], [1000, 1000]))
+    (case,) = found["cases"]
+    assert [each["load"]["messages"] for each in case["runs"][SILD]] == [100, 200]
+    assert case["ratio"] == 0.15
+
+
+# Choosing
+
+
+def test_all_cases_are_every_key_size_and_concurrency():
+    assert len(ALL_CASES) == len(set(ALL_CASES)) == 2 * 2 * 3
+    assert set(QUICK_CASES) < set(ALL_CASES)
+    assert RATIO_CASE in QUICK_CASES
+
+
+def test_cases_are_chosen_by_all_words_of_their_names():
+    assert chosen(ALL_CASES, ["rsa-2048", "kB", "x64"]) == (RATIO_CASE,)
+    assert {case.body for case in chosen(ALL_CASES, ["10 MB"])} == {Body.LARGE}
+    assert chosen(ALL_CASES, ["x6"]) == ()
+
+
+@pytest.mark.parametrize("arguments", [["--runs", "0"], ["--workers", "x"], ["--only"]])
+def test_the_command_refuses_what_it_cannot_do(arguments, capsys):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["bench", *arguments])
+
+
+# Processes
+
+
+def test_a_family_is_a_process_and_its_descendants():
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE) as sh:
+        try:
+            sh.stdout.readline()
+            pids = family(sh.pid)
+            assert pids[0] == sh.pid
+            assert len(pids) == 2
+            assert set(pids) < set(family(os.getpid()))
+        finally:
+            for pid in pids:
+                os.kill(pid, 9)
+    assert family(sh.pid) == (sh.pid,)
+    assert cpu_seconds(pids) == memory_bytes(pids) == 0
+
+
+def test_cpu_time_and_memory_are_counted():
+    command = (
+        "import sys; bytearray(b'x' * 50_000_000); [i for i in range(3_000_000)]; print(); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as busy:
+        busy.stdout.readline()
+        assert 0.02 < cpu_seconds([busy.pid]) < 10
+        assert 2 * MIB < memory_bytes([busy.pid]) < 500 * MIB
+
+
+# The load generator
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1_000_000])
+def test_a_body_has_its_size(size):
+    assert len(body_of(size)) == size
+
+
+def order(port, path, size=1000, messages=7):
+    return Order("127.0.0.1", port, path, {"X-Road-Client": "a"}, size, 3, 5.0, messages)
+
+
+async def served(orders):
+    server = await serve(Backend().handle, Endpoint("127.0.0.1"), Limits(), SystemClock())
+    generator = Generator()
+    try:
+        return [await generator.carry_out(order(server.port, *each)) for each in orders]
+    finally:
+        generator.close()
+        await server.close(1)
+
+
+def test_the_generator_sends_as_many_messages_as_are_ordered():
+    small, large = asyncio.run(served([("/1000",), ("/some/100000", 100_000, 4)]))
+    assert (Load(**small).messages, Load(**large).messages) == (7, 4)
+    assert 0 < small["p50"] <= small["p99"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("/nothing", "HTTP 404"), ("/99999999999", "HTTP 404"), ("/10", "10 bytes")]
+)
+def test_the_generator_tells_of_a_wrong_answer(path, why):
+    (answer,) = asyncio.run(served([(path,)]))
+    assert why in answer["failed"]
+
+
+def test_the_generator_tells_when_nobody_listens():
+    answer = asyncio.run(Generator().carry_out(order(1, "/")))
+    assert "refused" in answer["failed"]
+
+
+# All of it
+
+
+def test_both_are_driven_alike(tmp_path):
+    """A tiny run: two servers, two nginx, both driven, all stopped again."""
+    case = Case(KeyAlgorithm.EC_P256, Body.SMALL, 2)
+    extent = Extent(runs=1, seconds=0.2, warm_seconds=0.1, rest_seconds=0.0, large_runs=0)
+    bench = Bench(extent, [case], lambda _: None)
+    before = set(family(os.getpid()))
+    asyncio.run(bench.run(tmp_path, workers=1))
+    assert set(family(os.getpid())) <= before
+    ours = bench.results.find(case, SILD)
+    assert ours.rate > 0
+    assert all(
+        ours.cpu[server] > 0 and ours.memory[server] > MIB for server in (CONSUMER, PROVIDER)
+    )
+    if find_nginx() is None:
+        pytest.skip("nginx is not installed")
+    assert bench.results.ratio(case) > 0
+    assert bench.results.tls[case.key, SILD] == bench.results.tls[case.key, NGINX]
+    assert asdict(bench.results.find(case, NGINX))["memory"][CONSUMER] > MIB

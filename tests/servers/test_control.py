@@ -1,0 +1,202 @@
+"""How control makes the snapshot: rights first, whatever becomes of the signer and of responders."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+
+from pki_builder import TestCa
+from servers.builders import OWNER, SERVER, Home
+from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG_MIGRATIONS
+from sild.components.serverconf.declaration import (
+    DeclaredClient,
+    DeclaredRight,
+    DeclaredService,
+    ServerDeclaration,
+)
+from sild.components.serverconf.schema import MIGRATIONS
+from sild.components.signer.rpc import OPTIONS, SignerForControl
+from sild.model.snapshot import AuthenticationCertificate, SigningCertificate
+from sild.model.tokens import (
+    CertificateEntry,
+    CertificateStatus,
+    Key,
+    KeyAlgorithm,
+    KeyUsage,
+    Token,
+)
+from sild.protocol.globalconf.shared_parameters import CaEntry, OcspResponderEntry
+from sild.protocol.ids import ClientId
+from sild.runtime.clock import SystemClock
+from sild.runtime.database import Database
+from sild.runtime.fetch import Fetcher
+from sild.runtime.migrations import migrate
+from sild.runtime.rpc import RpcError, serve_rpc
+from sild.servers.control import Control, Databases
+from sild.servers.settings import SecurityServerSettings
+from sild.servers.snapshots import read_snapshot
+
+pytestmark = pytest.mark.anyio
+
+PROVIDER = OWNER.subsystem("S1")
+CALLER = ClientId("DEV", "COM", "M2", "S2")
+CA = TestCa.create()
+SIGNER = CA.issue_sign(OWNER).certificate
+
+
+def declaration(*callers):
+    """One service, which these may call."""
+    rights = tuple(DeclaredRight(caller) for caller in callers)
+    service = DeclaredService("service", "http://127.0.0.1/", rights)
+    return ServerDeclaration(SERVER, (DeclaredClient(PROVIDER, services=(service,)),))
+
+
+class OneCertificate(SignerForControl):
+    """A signer that has one signing certificate, which nothing is known about."""
+
+    async def status(self):
+        status = CertificateStatus.REGISTERED
+        entry = CertificateEntry(SIGNER.sha256.hex(), SIGNER.der, status, True, OWNER)
+        key = Key("K", "", KeyUsage.SIGNING, KeyAlgorithm.EC_P256, b"", (entry,))
+        return Token("0", "", True, True, (key,), frozenset({"K"}))
+
+
+class Wired(Home):
+    """Control over a directory, with its jobs in the test's hands."""
+
+    def __init__(self, path):
+        super().__init__(path, SystemClock().now())
+
+    def save_conf(self, responder="http://127.0.0.1:1/"):
+        (service,) = self.own.shared.certification_services
+        top = CaEntry(CA.certificate, (OcspResponderEntry(responder),))
+        service = replace(service, top=top)
+        self.own.shared = replace(self.own.shared, certification_services=(service,))
+        super().save_conf()
+
+    async def __aenter__(self):
+        self._opened = opened = AsyncExitStack()
+        databases = []
+        for path, migrations in (
+            (self.layout.server_database, MIGRATIONS),
+            (self.layout.message_database, MESSAGE_LOG_MIGRATIONS),
+        ):
+            address = f"sqlite:///{path}"
+            databases.append(await opened.enter_async_context(Database.open(address)))
+            await migrate(databases[-1], migrations)
+        fetcher = await opened.enter_async_context(Fetcher())
+        settings = SecurityServerSettings()
+        self.control = Control(self.layout, settings, Databases(*databases), fetcher)
+        return self
+
+    async def __aexit__(self, *_):
+        await self._opened.aclose()
+
+    async def serve_signer(self):
+        path = self.layout.signer_admin_socket
+        server = await serve_rpc(path, OneCertificate(), SignerForControl, OPTIONS)
+        self._opened.push_async_callback(server.close)
+
+    @property
+    def snapshot(self):
+        return read_snapshot(self.layout.snapshot_file)
+
+    @property
+    def callers(self):
+        return {right.subject for right in self.snapshot.rights}
+
+
+@pytest.fixture
+async def wired(tmp_path):
+    async with Wired(tmp_path) as wired:
+        yield wired
+
+
+@pytest.mark.parametrize("content", [b"", b"of another release", b"\x80" * 1000])
+async def test_a_snapshot_that_cannot_be_read_is_made_anew(tmp_path, content):
+    wired = Wired(tmp_path)
+    wired.layout.snapshot_file.write_bytes(content)
+    wired.save_conf()
+    async with wired:
+        await wired.serve_signer()
+        await wired.control.declare(declaration(CALLER))
+        assert wired.callers == {CALLER}
+
+
+async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
+    asked = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    responder = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    wired.save_conf(f"http://127.0.0.1:{responder.sockets[0].getsockname()[1]}/")
+    await wired.serve_signer()
+    await wired.control.declare(declaration(CALLER))
+    running = asyncio.get_running_loop().create_task(wired.control.run())
+    try:
+        await asyncio.wait_for(asked.wait(), 10)
+        assert wired.callers == {CALLER}
+        async with asyncio.timeout(5):
+            await wired.control.declare(declaration())
+        assert wired.callers == set()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        responder.close()
+
+
+async def test_a_right_is_gone_at_once_while_the_signer_is_not_there(wired):
+    wired.save_conf()
+    with pytest.raises(RpcError):
+        await wired.control.declare(declaration(CALLER))
+    assert wired.callers == {CALLER}
+    with pytest.raises(RpcError):
+        await wired.control.declare(declaration())
+    assert wired.callers == set()
+
+
+async def test_certificates_stay_as_they_were_while_the_signer_is_not_there(tmp_path):
+    wired = Wired(tmp_path)
+    wired.save_conf()
+    signing = SigningCertificate(OWNER, "K", SIGNER.der, (), (b"response",), batch=True)
+    authentication = AuthenticationCertificate("A", b"certificate", (), (b"response",))
+    wired.save_snapshot(signing=(signing,), authentication=authentication)
+    async with wired:
+        with pytest.raises(RpcError):
+            await wired.control.declare(declaration(CALLER))
+        assert wired.snapshot.generation == 2
+        assert wired.snapshot.signing == (signing,)
+        assert wired.snapshot.authentication == authentication
+        await wired.serve_signer()
+        await wired.control.declare(declaration(CALLER))
+        assert wired.snapshot.signing == ()
+        assert wired.snapshot.authentication is None
+
+
+async def test_what_is_declared_beside_updates_is_what_the_snapshot_says(wired):
+    wired.save_conf()
+    await wired.serve_signer()
+    for callers in ((CALLER,), ()) * 5:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(wired.control.activate("none"))
+            tasks.create_task(wired.control.declare(declaration(*callers)))
+            tasks.create_task(wired.control.activate("none"))
+        assert wired.callers == set(callers)
+
+
+async def test_a_snapshot_that_could_not_be_written_is_written_later(wired):
+    wired.save_conf()
+    await wired.serve_signer()
+    await wired.control.declare(declaration(CALLER))
+    run = wired.layout.run
+    away = run.rename(run.with_name("away"))
+    with pytest.raises((OSError, RpcError)):
+        await wired.control.declare(declaration())
+    away.rename(run)
+    assert wired.callers == {CALLER}
+    await wired.control.declare(declaration())
+    assert wired.callers == set()
