@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from dataclasses import replace
 
 import httpx
@@ -10,7 +11,7 @@ from ecosystem.ledger import Ledger
 from ecosystem.processes import child_of
 from sild.components.serverconf.declaration import DeclaredRight, DeclaredService
 from sild.devnet.declared import declaration_of
-from sild.devnet.ecosystem import Ecosystem
+from sild.devnet.ecosystem import Ecosystem, Plan
 from sild.devnet.topology import (
     Grant,
     PlannedMember,
@@ -58,6 +59,13 @@ def topology_at(network):
         ),
         OPERATOR.subsystem("m"),
         central_address=f"{network}.10",
+    )
+
+
+def plan_at(network, directory, **changes):
+    """What to bring up; ports are looked for elsewhere than by others who test at the same time."""
+    return Plan(
+        topology_at(network), directory, base_port=18200 + os.getpid() % 250 * 50, **changes
     )
 
 

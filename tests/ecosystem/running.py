@@ -106,6 +106,10 @@ class Devnet:
     async def publish(self, registry):
         """Let the global configuration say something else, and all servers know it."""
         self.ecosystem.publish(registry)
+        await self.refresh()
+
+    async def refresh(self):
+        """Let all servers fetch the global configuration now."""
         for server in (self.police, self.health):
             await server.control.refresh()
             await server.worker.reload()

@@ -158,6 +158,7 @@ def test_a_new_signing_key_is_believed_when_the_old_one_has_announced_it(
 ):
     anchor = devnet.police.layout.anchor_file.read_bytes()
     publisher.rotate()
+    devnet.run(devnet.refresh())
     assert status().configuration_error is None
     registry = devnet.ecosystem.registry
     publisher.publish(replace(registry, groups=(*registry.groups, NEW)))

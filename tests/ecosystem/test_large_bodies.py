@@ -14,10 +14,9 @@ import time
 import httpx
 import pytest
 
-from ecosystem.duo import OWN_FAULT, PORTAL, REGISTER, REMOTE_FAULT, Duo, topology_at, worker_of
+from ecosystem.duo import OWN_FAULT, PORTAL, REGISTER, REMOTE_FAULT, Duo, plan_at, worker_of
 from ecosystem.processes import spooled_by, until, watching
 from ecosystem.recorder import Recorder
-from sild.devnet.ecosystem import Plan
 from sild.devnet.exercises import blob
 from sild.devnet.raw_peer import RawPeer
 from sild.protocol.transport.events import FaultPart
@@ -52,7 +51,7 @@ of_all_sizes = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory, anyio_backend):
     directory = tmp_path_factory.mktemp("large-bodies")
-    plan = Plan(topology_at(NETWORK), directory, **NO_BODIES)
+    plan = plan_at(NETWORK, directory, **NO_BODIES)
     async with Duo(plan) as duo:
         duo.policies = dict.fromkeys((duo.consumer, duo.provider), NO_BODIES)
         duo.recorder = await Recorder().start(f"{NETWORK}.2")

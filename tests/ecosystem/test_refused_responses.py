@@ -368,7 +368,7 @@ RESPONSES = {
     "no hash algorithm": (
         lambda letter: letter.with_header(b"x-hash-algorithm"),
         200,
-        f"{PARSING}.internal_error",
+        "server.clientproxy.internal_error",
     ),
     "a broken hash algorithm": (
         lambda letter: letter.with_header(b"x-hash-algorithm", b"MD5"),
@@ -505,9 +505,15 @@ STATUSES = {
         f"{PEER}.{STATUS}",
     ),
     "refused": (lambda d, i: None, PEER),
-    "none": (lambda d, i: [], f"{SIDE}.invalid_message"),
-    "two": (lambda d, i: [_status_of(d, i)] * 2, f"{SIDE}.invalid_message"),
-    "no response": (lambda d, i: [b"none"], f"{SIDE}.incorrect_validation_info"),
+    "none": (lambda d, i: [], f"{SIDE}.ssl_authentication_failed.invalid_message"),
+    "two": (
+        lambda d, i: [_status_of(d, i)] * 2,
+        f"{SIDE}.ssl_authentication_failed.invalid_message",
+    ),
+    "no response": (
+        lambda d, i: [b"none"],
+        f"{SIDE}.ssl_authentication_failed.incorrect_validation_info",
+    ),
 }
 
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from ecosystem.duo import CONSUMER, PROVIDER, Duo, topology_at, worker_of
+from ecosystem.duo import CONSUMER, PROVIDER, Duo, plan_at, worker_of
 from ecosystem.processes import child_of, children_of, family_of, is_running, until
-from sild.devnet.ecosystem import Intervals, Plan
+from sild.devnet.ecosystem import Intervals
 
 pytestmark = pytest.mark.feature("ML-01")
 
@@ -23,7 +23,7 @@ CALLERS = 3
 @pytest.fixture(scope="module")
 async def duo(tmp_path_factory, anyio_backend):
     directory = tmp_path_factory.mktemp("restarts")
-    async with Duo(Plan(topology_at(NETWORK), directory)) as duo:
+    async with Duo(plan_at(NETWORK, directory)) as duo:
         yield duo
 
 
@@ -119,7 +119,7 @@ async def test_a_supervisor_that_is_killed_takes_its_processes_along(duo, which)
 
 async def test_no_restart_makes_an_expired_configuration_good(tmp_path):
     intervals = Intervals(configuration=1.0, configuration_expires=4)
-    async with Duo(Plan(topology_at(ANOTHER_NETWORK), tmp_path, intervals=intervals)) as duo:
+    async with Duo(plan_at(ANOTHER_NETWORK, tmp_path, intervals=intervals)) as duo:
         await duo.until_served(A_FEW_SECONDS)
         control = child_of(duo.consumer.process.pid, "control")
         os.kill(control, signal.SIGSTOP)

@@ -14,11 +14,10 @@ import httpx
 import pytest
 
 from ecosystem.disks import Disk, why_no_disks
-from ecosystem.duo import OWN_FAULT, PROVIDER, REMOTE_FAULT, Duo, topology_at, worker_of
+from ecosystem.duo import OWN_FAULT, PROVIDER, REMOTE_FAULT, Duo, plan_at, worker_of
 from ecosystem.link import Link, has_signature
 from ecosystem.processes import child_of, is_blocked_on_disk, until
 from ecosystem.recorder import Recorder
-from sild.devnet.ecosystem import Plan
 from sild.runtime.http_server import Response
 
 pytestmark = [
@@ -164,7 +163,7 @@ async def stage(tmp_path_factory, anyio_backend):
             place = directory / "duo" / code / "journal"
             disks[name] = Disk(images / name, place)
             opened.callback(disks[name].close)
-        duo = await opened.enter_async_context(Duo(Plan(topology_at(NETWORK), directory / "duo")))
+        duo = await opened.enter_async_context(Duo(plan_at(NETWORK, directory / "duo")))
         recorder = await Recorder().start(f"{NETWORK}.2")
         opened.push_async_callback(recorder.close)
         await duo.offer("gate", f"{recorder.url}/gate")

@@ -53,6 +53,7 @@ DOCUMENTED = frozenset(
         "mime_parsing_failed",
         "internal_error",
         "missing_rest",
+        "missing_soap",
         "missing_signature",
         "unknown_member",
         "unknown_service",

@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID
 
 from sild.runtime.clock import Clock, SystemClock, TurnedClock
 
@@ -17,6 +18,9 @@ def test_the_system_clock_tells_the_machines_time_and_chance():
     assert len(clock.random_bytes(16)) == 16
     assert clock.random_bytes(16) != clock.random_bytes(16)
     assert clock.uuid() != clock.uuid()
+    for text in [clock.uuid() for _ in range(50)]:
+        made = UUID(text)
+        assert (str(made), made.version, made.variant) == (text, 4, RFC_4122)
     before = clock.monotonic()
     asyncio.run(clock.sleep(0.01))
     assert clock.monotonic() - before >= 0.009

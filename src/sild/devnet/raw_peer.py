@@ -12,6 +12,7 @@ from typing import Self
 
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from sild.components.proxy.settings import ProxySettings
 from sild.components.signer.rpc import connect_worker
 from sild.devnet.ecosystem import RunningServer
 from sild.devnet.errors import DevnetError
@@ -48,6 +49,7 @@ from sild.runtime.rpc import close_rpc
 from sild.runtime.tls import TlsIdentity, TlsPolicy, unverified_client_context
 from sild.servers.snapshots import read_snapshot
 
+_POLICY = TlsPolicy(ciphers12=ProxySettings().tls_ciphers)
 _ANSWER_LIMIT = 64 * 1024 * 1024
 
 
@@ -204,7 +206,7 @@ class RawPeer:
         digest = DigestAlgorithm.SHA256.digest(authentication.certificate).hex()
         key = load_der_private_key(await self._signer.auth_key(digest), None)
         chain = (authentication.certificate, *authentication.chain)
-        return unverified_client_context(TlsPolicy(), TlsIdentity(key, chain))  # type: ignore[arg-type]
+        return unverified_client_context(_POLICY, TlsIdentity(key, chain))  # type: ignore[arg-type]
 
 
 def make_signer(key_id: str, certificate: bytes, ocsp: Sequence[bytes]) -> Signer:

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,18 @@ _OUT_OF_SOMETHING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS,
 _NO_SUCH_ADDRESS: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _DER: Final = 2  # _ssl.ENCODING_DER
 
-Made = Callable[[], asyncio.BaseProtocol]
+
+class Abortable(Protocol):
+    """A protocol that can end its connection at once, if it has one by now."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have a connection."""
+
+    def abort(self) -> None:
+        """End it."""
+
+
+Made = Callable[[], Abortable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +75,12 @@ class Engine:
 
     async def accept(self, sock: socket.socket, made: Made, tls: Handshake | None) -> None:
         """Take the server's side of a connection."""
+        protocol = made()
         try:
-            await self.accepting(asyncio.get_running_loop(), made, sock, **self._options(tls))
+            loop = asyncio.get_running_loop()
+            await self.accepting(loop, lambda: protocol, sock, **self._options(tls))
         except BaseException:
-            sock.close()
+            _let_go(protocol, sock)
             raise
 
     async def connect(self, sock: socket.socket, made: Made, tls: Handshake | None) -> None:
@@ -75,10 +88,12 @@ class Engine:
         options = self._options(tls)
         if tls is not None:
             options["server_hostname"] = tls.server_name or sock.getpeername()[0]
+        protocol = made()
         try:
-            await self.connecting(asyncio.get_running_loop(), made, sock=sock, **options)
+            loop = asyncio.get_running_loop()
+            await self.connecting(loop, lambda: protocol, sock=sock, **options)
         except BaseException:
-            sock.close()
+            _let_go(protocol, sock)
             raise
 
     def _options(self, tls: Handshake | None) -> dict[str, Any]:
@@ -90,6 +105,14 @@ class Engine:
             "ssl_shutdown_timeout": _SHUTDOWN_SECONDS,
             **self.tls_options,
         }
+
+
+def _let_go(protocol: Abortable, sock: socket.socket) -> None:
+    # Whoever is cancelled when the handshake has just succeeded leaves a transport that watches
+    # the descriptor for the peer's goodbye. Closed beneath it, the loop would watch a descriptor
+    # that is nobody's, or somebody else's by then, and uvloop ends the process over it.
+    protocol.abort()
+    sock.close()
 
 
 def _loop_accept(

@@ -1,5 +1,6 @@
 """The databases of a security server: where they are, and that their schemas follow the code."""
 
+import logging
 from pathlib import Path
 
 from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG
@@ -16,6 +17,8 @@ def open_database(path: Path) -> Database:
 
 async def migrate_databases(layout: Layout) -> None:
     """Make what is not there, and change what is of an earlier release; all or none of each."""
+    # It tells of every plug-in that it has.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     for path, migrations in (
         (layout.server_database, SERVER_CONFIGURATION),
         (layout.message_database, MESSAGE_LOG),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import traceback
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -20,6 +21,7 @@ from sild.servers.settings import SecurityServerSettings
 
 _LOG = logging.getLogger(__name__)
 
+_DESCRIPTORS = 65536
 # Imported once, before the processes fork: they share the memory, and start at once.
 _PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worker")
 
@@ -42,6 +44,7 @@ def run_security_server(home: Path) -> int:
     """Run a security server until it is told to stop; gives the exit code."""
     # Whatever any of its processes writes anywhere is for its user alone.
     os.umask(0o077)
+    _raise_descriptor_limit()
     layout = Layout(home.absolute())
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
@@ -90,6 +93,14 @@ def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
     except DatabaseError as error:
         _LOG.error("%s", error)
         return 1
+
+
+def _raise_descriptor_limit() -> None:
+    # What is given by default is used up by as many connections as one listener may have.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _process(

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import logging
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,8 +28,9 @@ from sild.protocol.globalconf.anchor import Anchor, Source, write_anchor
 from sild.protocol.globalconf.fetch import Answer, Get
 from sild.protocol.globalconf.shared_parameters import ConfigurationSource
 from sild.protocol.ids import ClientId
-from sild.runtime.clock import TurnedClock
+from sild.runtime.clock import SystemClock, TurnedClock
 from sild.runtime.fetch import Fetcher, FetchError, FetchResponse
+from sild.servers.internal_tls import make_internal_tls
 
 MINUTE = timedelta(minutes=1)
 
@@ -414,8 +416,8 @@ def test_a_partner_with_a_bad_certificate_costs_only_itself(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def serving(publisher):
-    """The publisher over HTTP on a free port of this machine."""
+async def serving(publisher, tls=None):
+    """The publisher over HTTP, or with a context over HTTPS, on a free port of this machine."""
 
     async def serve(reader, writer):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, IndexError):
@@ -430,7 +432,7 @@ async def serving(publisher):
                 await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         publisher.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield
@@ -472,3 +474,32 @@ async def test_a_new_key_is_followed_over_http(tmp_path):
         with pytest.raises(GlobalConfDownloadFailed):
             await client.refresh()
     assert installation.conf.valid_until == NOON + 11 * MINUTE
+
+
+@pytest.mark.feature("SP-06")
+@pytest.mark.parametrize("names", [True, False], ids=["names", "no names"])
+@pytest.mark.parametrize("certificates", [True, False], ids=["certificates", "no certificates"])
+async def test_a_source_of_no_known_authority_is_believed_only_if_none_is_asked_for(
+    tmp_path, certificates, names
+):
+    """Who does not look at host names still looks at certificates."""
+    make_internal_tls(tmp_path / "tls.pem", "127.0.0.1", SystemClock().now())
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "tls.pem")
+    publisher = Publisher()
+    async with serving(publisher, tls), Fetcher() as fetcher:
+        installation = Installation(
+            tmp_path,
+            publisher,
+            global_conf_tls_cert_verification=certificates,
+            global_conf_hostname_verification=names,
+        )
+        places = Places(installation.anchor_file, installation.copy)
+        clock = StoppedClock((publisher,))
+        client = ConfigurationClient(places, installation.settings, fetcher, clock)
+        if certificates:
+            with pytest.raises(GlobalConfDownloadFailed):
+                await client.refresh()
+        else:
+            done = await client.refresh()
+            assert done.sources[0].location.startswith("https:")

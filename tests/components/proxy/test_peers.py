@@ -7,15 +7,17 @@ from datetime import timedelta
 import pytest
 
 from pki_builder import NOON, TestCa
-from sild.components.proxy.peers import Peers
+from sild.components.proxy.peers import PeerOcsp, Peers
 from sild.components.proxy.routing import Routing
 from sild.components.proxy.settings import ProxySettings
 from sild.components.proxy.view import View
-from sild.protocol.errors import IncorrectValidationInfo
+from sild.protocol.errors import IncorrectValidationInfo, ProtocolError
 from sild.protocol.globalconf.lookup import ServerEntry
 from sild.protocol.ids import ClientId, SecurityServerId
+from sild.protocol.transport.ocsp_exchange import write_ocsp_answer
 from sild.runtime.clock import TurnedClock
-from sild.runtime.http_client import Target
+from sild.runtime.http_client import ClientLimits, HttpClientPool, Target
+from sild.runtime.http_server import Endpoint, Limits, Response, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +126,65 @@ async def test_a_kept_connection_keeps_no_view_of_before():
     gc.collect()
     assert gone() is None
     assert list(consumer.connection.extra) == [REGISTER]
+
+
+class Responder:
+    """The OCSP port of a server, which counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    async def handle(self, request):
+        self.asked += 1
+        kind, body = write_ocsp_answer([CA.ocsp(AUTH)], "boundary")
+        return Response(200, b"OK", [(b"Content-Type", kind.encode())], body)
+
+
+async def test_ocsp_responses_of_others_are_kept_for_a_while_and_then_fetched_again():
+    """A revocation is heard of before the response that says otherwise is stale."""
+    responder, conf = Responder(), view()
+    server = await serve(responder.handle, Endpoint("127.0.0.1"), Limits(), TurnedClock())
+    try:
+        async with HttpClientPool(ClientLimits()) as pool:
+            kept = PeerOcsp(pool, server.port)
+            for minutes in (0, 1, 19):
+                now = NOON + timedelta(minutes=minutes)
+                await kept.responses("127.0.0.1", (AUTH.der,), conf, now)
+            assert responder.asked == 1
+            now = NOON + timedelta(minutes=20)
+            await kept.responses("127.0.0.1", (AUTH.der,), conf, now)
+            assert responder.asked == 2
+    finally:
+        await server.close(0)
+
+
+async def no_multipart(request):
+    return Response(200, b"OK", [(b"Content-Type", b"text/html")], b"<html/>")
+
+
+async def sorry(request):
+    return Response(500, b"Internal Server Error", [], b"no such certificate")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (None, "ssl_authentication_failed"),
+        (sorry, "ssl_authentication_failed"),
+        (no_multipart, "ssl_authentication_failed.invalid_content_type"),
+    ],
+)
+async def test_a_server_whose_ocsp_responses_cannot_be_had_is_not_authenticated(answer, code):
+    consumer, present = Consumer(), view()
+    server = await serve(answer or sorry, Endpoint("127.0.0.1"), Limits(), TurnedClock())
+    if answer is None:
+        await server.close(0)
+    try:
+        async with HttpClientPool(ClientLimits()) as pool:
+            consumer.peers._ocsp = PeerOcsp(pool, server.port)
+            with pytest.raises(ProtocolError) as refused:
+                await consumer.connect(present)
+    finally:
+        await server.close(0)
+    assert refused.value.staged_code == code
+    assert consumer.connection.discarded

@@ -184,7 +184,9 @@ class ClientSide:
             message = "the provider's security server answered without a content type"
             raise InvalidContentType(message)
         name = answer.header(names.HASH_ALGORITHM)
-        algorithm = None if name is None else names.read_hash_algorithm(name)
+        # Only an answer that is nothing but a fault does without.
+        is_fault = name is None and not content_type.startswith(b"multipart/")
+        algorithm = None if is_fault else names.read_hash_algorithm(name)
         incoming = Incoming(
             Direction.RESPONSE, content_type.decode("latin-1"), algorithm, answer.body
         )

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
 
 from sild.components.proxy.ports import MessageLog
-from sild.components.proxy.receive import rest
+from sild.components.proxy.receive import spool_more
 from sild.components.proxy.record import Subject, check_loggable, make_record
 from sild.components.proxy.signing import SigningQueues
 from sild.components.proxy.steps import Steps
@@ -101,7 +101,7 @@ class Sender:
     async def _keep(self, kept: SpooledBytes, chunk: bytes, size: int) -> None:
         room = self._log.body_kept - size
         if room > 0:
-            await rest(kept, chunk if len(chunk) <= room else chunk[:room])
+            await spool_more(kept, chunk if len(chunk) <= room else chunk[:room])
 
     async def _sign_and_save(
         self,

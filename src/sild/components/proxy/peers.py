@@ -16,6 +16,7 @@ from sild.protocol.errors import (
     SslAuthenticationFailed,
     TrustError,
     UnknownHost,
+    inside,
 )
 from sild.protocol.globalconf.lookup import ServerEntry
 from sild.protocol.ids import ClientId
@@ -102,15 +103,16 @@ class PeerOcsp:
     async def _fetch(self, host: str, chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
         target = Target(host, self._port)
         head = RequestHead(b"GET", write_ocsp_target(chain).encode("ascii"))
-        async with self._pool.exchange(target, head, retry_stale=True) as answer:
-            body = await answer.body.read_all(_OCSP_ANSWER_LIMIT)
-            if answer.status != 200:
-                message = (
-                    f"{target} gave no OCSP responses for its certificate: HTTP {answer.status}"
-                )
-                raise SslAuthenticationFailed(message)
-            content_type = (answer.header(b"content-type") or b"").decode("latin-1")
-            return read_ocsp_answer(content_type, body, len(chain))
+        refused = f"{target} gave no OCSP responses for the certificate of its security server"
+        try:
+            async with self._pool.exchange(target, head, retry_stale=True) as answer:
+                body = await answer.body.read_all(_OCSP_ANSWER_LIMIT)
+        except HttpClientError as error:
+            raise SslAuthenticationFailed(f"{refused}: {error}") from error
+        if answer.status != 200:
+            raise SslAuthenticationFailed(f"{refused}: HTTP status {answer.status}")
+        content_type = (answer.header(b"content-type") or b"").decode("latin-1")
+        return read_ocsp_answer(content_type, body, len(chain))
 
 
 Proofs = dict[ClientId, tuple[View, datetime]]
@@ -177,7 +179,8 @@ class Peers:
         if not chain:
             message = f"{connection.target} showed no certificate"
             raise SslAuthenticationFailed(message)
-        responses = await self._ocsp.responses(connection.target.host, chain, view, now)
+        with inside("ssl_authentication_failed"):
+            responses = await self._ocsp.responses(connection.target.host, chain, view, now)
         try:
             authenticated: AuthenticatedPeer = verify_provider(
                 chain, responses, provider, view, now

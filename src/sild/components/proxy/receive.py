@@ -157,7 +157,7 @@ async def _take(  # noqa: C901 - one case an event
         case BodyChunk(data):
             if not isinstance(received.body, SpooledBytes):
                 received.body = spool.spool()
-            await rest(received.body, data)
+            await spool_more(received.body, data)
         case BodyEnd(digest):
             received.body_digest = digest
             if received.body is None:
@@ -178,7 +178,7 @@ async def _take(  # noqa: C901 - one case an event
             pass
 
 
-async def rest(body: SpooledBytes, data: bytes) -> None:
+async def spool_more(body: SpooledBytes, data: bytes) -> None:
     """Let more of a body rest until its signature is there; raises IoError where it cannot."""
     try:
         await body.append(data)

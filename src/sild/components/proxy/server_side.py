@@ -28,7 +28,8 @@ from sild.model.services import Service, ServiceType
 from sild.protocol.errors import (
     InvalidContentType,
     InvalidHttpMethod,
-    InvalidMessage,
+    InvalidRest,
+    MissingSoap,
     ProtocolError,
     WrongServiceType,
     inside,
@@ -101,7 +102,7 @@ class ServerSide:
 
         await receive(incoming, self._exchanges.spool, received, on_header)
         received.rest_header  # noqa: B018 - raises MissingRest where there is none
-        await self._accept(accepted[0], received, steps)
+        await self._accept(accepted[0], received, request, steps)
         return await self._answer(accepted[0], received, steps)
 
     def _admit(self, received: Received, request: Request, view: View, steps: Steps) -> _Accepted:
@@ -125,11 +126,17 @@ class ServerSide:
         steps.mark("access granted")
         return _Accepted(view, rest, service, key)
 
-    async def _accept(self, accepted: _Accepted, received: Received, steps: Steps) -> None:
+    async def _accept(
+        self, accepted: _Accepted, received: Received, request: Request, steps: Steps
+    ) -> None:
         """Steps 3 and 4, up to the call."""
         parts, rest, now = received.signed_parts, accepted.rest, self._exchanges.clock.now()
         verified = verify_message(parts, rest.client, accepted.view, now)
         steps.mark("verified", str(verified.proof.member))
+        # Peers take the id of the HTTP head into their signed answer, so it must be the signed one.
+        if (request.header(names.REQUEST_ID) or b"").decode("latin-1") != rest.request_id:
+            message = "the x-road-request-id of the HTTP request is not the one that was signed"
+            raise InvalidRest(message)
         check_loggable(received.body_size, self._exchanges.log)
         subject = Subject(
             rest.message_id, rest.request_id or "", rest.service.provider, is_response=False
@@ -231,8 +238,8 @@ def _incoming(request: Request, minimum_version: str) -> Incoming:
         raise InvalidHttpMethod(message)
     names.check_proxy_version(request.header(names.PROXY_VERSION), minimum_version or None)
     if request.header(names.MESSAGE_TYPE) != names.REST:
-        message = "only REST messages are served by this version"
-        raise InvalidMessage(message)
+        message = "the request is no REST message, and no SOAP message is served by this version"
+        raise MissingSoap(message)
     algorithm = names.read_hash_algorithm(request.header(names.HASH_ALGORITHM))
     content_type = request.header(b"content-type")
     if content_type is None:

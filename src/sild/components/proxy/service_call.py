@@ -88,7 +88,8 @@ class ServiceCaller:
             context = self._tls.verified(service) if service.verify_tls else self._tls.unverified()
         target = Target(address.host, address.port, context, address.host)
         headers = [*rest.headers, (b"Host", address.authority.encode("ascii"))]
-        sent = body if rest.verb.passes_body else None
+        # A method that may have a body says that it has none: some services insist on a length.
+        sent = (b"" if body is None else body) if rest.verb.passes_body else None
         length = sent.size if isinstance(sent, SpooledBytes) else None
         head = RequestHead(
             rest.verb.value.encode("ascii"),

@@ -1,4 +1,4 @@
-"""Queues messages to the signer, many to a signature when the key is slower than the traffic.
+"""Queues messages to the signer, many to a signature when they come faster than it signs.
 
 A lone message is signed at once; whatever queues while a signature is being made is signed
 together by the next one (`docs/decisions` has the measurements).
@@ -48,7 +48,14 @@ class SigningQueue:
         self._waiting.append(_Waiting(leaf, done))
         if not self._draining:
             self._draining = True
-            spawn(self._drain(now))
+            work = self._drain(now)
+            try:
+                spawn(work)
+            except RuntimeError:
+                # The tasks of this worker are being ended.
+                work.close()
+                self._draining = False
+                self._fail([self._waiting.popleft()], "the server is stopping")
         return done
 
     async def _drain(self, now: Now) -> None:

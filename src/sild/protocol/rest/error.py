@@ -37,9 +37,9 @@ def write_rest_error(code: str, message: str, detail: str, accept: str | None) -
     error = {"type": code, "message": message, "detail": detail}
     if xml_type is None:
         body = json.dumps(error, ensure_ascii=False, separators=(",", ":"))
-        return "application/json;charset=utf-8", body.encode("utf-8", "replace")
+        return "application/json", body.encode("utf-8", "replace")
     children = "".join(f"<{name}>{_escape(text)}</{name}>" for name, text in error.items())
-    document = f'<?xml version="1.0" encoding="UTF-8"?><error>{children}</error>'
+    document = f'<?xml version="1.0" encoding="UTF-8" standalone="no"?><error>{children}</error>'
     return f"{xml_type};charset=utf-8", document.encode("utf-8")
 
 
