@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from sild.cli.bench import add_parser
-from sild.devnet.bench import ALL_CASES, QUICK_CASES, chosen
+from sild.devnet.bench import ALL_CASES, QUICK_CASES, chosen, first_of
 from sild.devnet.benchmark.backend import Backend, body_of
 from sild.devnet.benchmark.figures import (
     CONSUMER,
@@ -136,6 +136,12 @@ def test_the_command_refuses_what_it_cannot_do(arguments, capsys):
     add_parser(parser.add_subparsers())
     with pytest.raises(SystemExit):
         parser.parse_args(["bench", *arguments])
+
+
+def test_the_first_of_several_errors_is_told():
+    lone = ValueError("lone")
+    assert first_of(lone) is lone
+    assert first_of(ExceptionGroup("a", [ExceptionGroup("b", [lone]), OSError()])) is lone
 
 
 # Processes

@@ -291,3 +291,10 @@ def test_a_schema_is_loaded_once():
 )
 def test_every_packaged_schema_loads_with_what_it_imports(name):
     assert Schema.load(name).name == name
+
+
+def test_a_refusal_by_a_schema_does_not_quote_a_long_value_whole():
+    document = read_xml(b"<conf>" + b"x" * 10_000 + b"</conf>")
+    with pytest.raises(InvalidXml) as refused:
+        Schema.load("ocsp-nextupdate-conf.xsd").check(document)
+    assert len(refused.value.message) < 400

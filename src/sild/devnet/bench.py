@@ -57,13 +57,25 @@ def run_bench(asked: argparse.Namespace) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="sild-bench-") as home:
             asyncio.run(_bounded(bench, Path(home), asked.workers))
-    except (DevnetError, TimeoutError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
+    except (DevnetError, TimeoutError, ExceptionGroup) as error:
+        failed = first_of(error)
+        if not isinstance(failed, DevnetError | TimeoutError):
+            raise
+        print(f"the benchmark failed: {str(failed) or 'it took too long'}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     print(to_text(bench.results))
     if asked.json is not None:
         asked.json.write_text(json.dumps(to_json(bench.results), indent=1) + "\n")
     return 0
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The error itself, or of a group the first that happened."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _bounded(bench: Bench, home: Path, workers: int) -> None:

@@ -285,7 +285,11 @@ class Schema:
         if not self._schema.validate(element):
             entries = list(self._schema.error_log)
             reason = entries[0].message if entries else "no reason known"
-            raise error(f"not valid by {self.name}: {reason}")
+            # A reason quotes the value that it refuses, however long that is.
+            raise error(f"not valid by {self.name}: {reason[:_LONGEST_REASON]}")
+
+
+_LONGEST_REASON = 300
 
 
 class _PackagedSchemas(etree.Resolver):

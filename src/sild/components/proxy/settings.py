@@ -30,8 +30,8 @@ class ProxySettings:
     pooled_connections_per_target: int = 2500
     server_min_supported_client_version: str = ""
     """The oldest calling security server that is served; empty for any."""
-    batch_limit: int = 32
-    """How many messages one signature may cover; more than 32 no longer save anything."""
+    batch_limit: int = 16
+    """How many messages one signature may cover; more than 16 hardly save anything."""
     verify_client_cert: bool = True
     """Whether the connection type of a client is enforced."""
     memory_body_bytes: int = 65536
