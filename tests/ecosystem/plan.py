@@ -21,7 +21,7 @@ from sild.devnet.topology import (
     PlannedSubsystem,
     Topology,
 )
-from sild.model.services import ConnectionType
+from sild.model.services import ConnectionType, ServiceType
 from sild.model.tokens import KeyAlgorithm
 from sild.protocol.ids import ClientId, GlobalGroupId, LocalGroupId, SecurityServerId
 
@@ -84,6 +84,10 @@ def _open(code: str, url: str) -> DeclaredService:
     return DeclaredService(code, url, (DeclaredRight(EVERYBODY),))
 
 
+def _soap(code: str, url: str) -> DeclaredService:
+    return replace(_open(code, url), type=ServiceType.WSDL)
+
+
 def police_declaration(url: str, kiosk_certificate: bytes) -> ServerDeclaration:
     """The police server: three ways to connect, and one service to show that routes differ."""
     return ServerDeclaration(
@@ -123,6 +127,10 @@ def health_declaration(url: str, dead_url: str) -> ServerDeclaration:
         replace(_open("disabled", f"{url}/disabled"), disabled_notice="closed for the summer"),
         _open("dead", dead_url),
         replace(_open("quick", f"{url}/quick"), timeout_seconds=SECONDS_OF_QUICK),
+        replace(_soap("getPerson", f"{url}/soap/?wsdl=1"), version="v1"),
+        replace(_soap("getClosed", f"{url}/soap"), rights=(DeclaredRight(PORTAL),)),
+        replace(_soap("getDisabled", f"{url}/soap"), disabled_notice="closed for the summer"),
+        _soap("getDead", dead_url),
     )
     groups = (DeclaredGroup(FRIENDS.group_code, (COUNTER,), "Friends"),)
     register = DeclaredClient(REGISTER, ConnectionType.NOSSL, services=services, groups=groups)

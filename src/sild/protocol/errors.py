@@ -69,7 +69,8 @@
 
 An error does not know where it happened. `inside` adds a prefix as it rises through a stage that
 the protocol names ("service_failed", "signature_verification"), and the edge adds the first part
-("server.clientproxy"). A prefix is added once only.
+("server.clientproxy"). A prefix is added once only. `blaming` says who is at fault where the edge
+cannot know it ("client").
 """
 
 from typing import ClassVar
@@ -83,6 +84,8 @@ class ProtocolError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.blamed: str | None = None
+        """Who is at fault ("client"), where that is not the side that tells it."""
         self._stages: tuple[str, ...] = ()
 
     def enter(self, stage: str) -> None:
@@ -100,8 +103,8 @@ class ProtocolError(Exception):
 
     def fault_code(self, side: str) -> str:
         """The whole fault code as the given side ("server.clientproxy") sends it."""
-        code = self.staged_code
-        return code if code.startswith(f"{side}.") else f"{side}.{code}"
+        code, first = self.staged_code, self.blamed or side
+        return code if code.startswith(f"{first}.") else f"{first}.{code}"
 
 
 class inside:  # noqa: N801 - read as a preposition; a generator would cost each message more
@@ -120,6 +123,24 @@ class inside:  # noqa: N801 - read as a preposition; a generator would cost each
     ) -> None:
         if isinstance(error, ProtocolError) and not isinstance(error, PeerFault):
             error.enter(self._stage)
+
+
+class blaming:  # noqa: N801 - read as a participle
+    """Let each protocol error that leaves this block be told as the fault of this part."""
+
+    __slots__ = ("_part",)
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if isinstance(error, ProtocolError):
+            error.blamed = self._part
 
 
 class Malformed(ProtocolError):
@@ -597,12 +618,16 @@ class GlobalConfDownloadFailed(GlobalConfError):
 
 
 class PeerFault(ProtocolError):
-    """A fault that the other side sent; it keeps the code it came with."""
+    """A fault that the other side sent; it keeps the code it came with.
 
-    def __init__(self, code: str, message: str, detail: str = "") -> None:
+    `raw` is the SOAP envelope that it came in, exact bytes, where it may be passed on as it is.
+    """
+
+    def __init__(self, code: str, message: str, detail: str = "", raw: bytes = b"") -> None:
         super().__init__(message)
         self.fault = code
         self.detail = detail
+        self.raw = raw
 
     @property
     def staged_code(self) -> str:
@@ -610,6 +635,6 @@ class PeerFault(ProtocolError):
         return self.fault
 
     def fault_code(self, side: str) -> str:
-        """The code as it came: a fault of the other side is passed on unprefixed."""
+        """The code as it came, but for a fault that somebody may not send at all."""
         del side
-        return self.fault
+        return self.fault if self.blamed is None else f"{self.blamed}.{self.fault}"

@@ -1,16 +1,22 @@
 """Check the information system that calls, as its client's connection type demands (PX-22)."""
 
+from datetime import datetime
+
 from sild.components.proxy.view import View
 from sild.model.services import Client, ConnectionType
 from sild.protocol.errors import SslAuthenticationFailed
+from sild.protocol.pki.certificate import read_certificate
 from sild.runtime.transport import Peer
 
 
-def check_caller(client: Client, peer: Peer, own_certificate: bytes | None) -> None:
+def check_caller(
+    client: Client, peer: Peer, own_certificate: bytes | None, valid_at: datetime | None = None
+) -> None:
     """Return if this connection may speak for the client; raises SslAuthenticationFailed.
 
     NOSSL takes any connection, SSLNOAUTH refuses plain HTTP, SSLAUTH wants one of the client's
-    registered certificates, or this server's own internal one, byte for byte.
+    registered certificates, or this server's own internal one, byte for byte; with a moment given,
+    one that is valid then.
     """
     if client.connection_type is ConnectionType.NOSSL:
         return
@@ -27,6 +33,18 @@ def check_caller(client: Client, peer: Peer, own_certificate: bytes | None) -> N
         raise SslAuthenticationFailed(message)
     if peer.certificate not in client.certificates and peer.certificate != own_certificate:
         message = f"the client certificate shown is not one of those registered for {client.id}"
+        raise SslAuthenticationFailed(message)
+    if valid_at is not None:
+        _check_validity(client, peer.certificate, valid_at)
+
+
+def _check_validity(client: Client, der: bytes, valid_at: datetime) -> None:
+    certificate = read_certificate(der)
+    if not certificate.not_before <= valid_at <= certificate.not_after:
+        message = (
+            f"the client certificate shown for {client.id} is valid from {certificate.not_before}"
+            f" to {certificate.not_after}"
+        )
         raise SslAuthenticationFailed(message)
 
 

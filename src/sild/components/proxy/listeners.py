@@ -4,11 +4,9 @@ import asyncio
 from dataclasses import dataclass
 
 from sild.components.proxy.client_side import ClientSide
-from sild.components.proxy.edges import described
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.server_side import ServerSide
-from sild.protocol.errors import InvalidHttpMethod, InvalidRequest, ProtocolError
-from sild.protocol.soap.fault import write_fault
+from sild.protocol.errors import ProtocolError
 from sild.protocol.transport.ocsp_exchange import read_ocsp_target, write_ocsp_answer
 from sild.protocol.transport.writer import BOUNDARY_ENTROPY, make_boundary
 from sild.runtime.http_server import (
@@ -53,7 +51,7 @@ class Listeners:
             (settings.client_https_port, self._internal),
         ):
             endpoint = Endpoint(settings.connector_host, port, tls, reuse_port=share_ports)
-            await self._listen(self.from_client, endpoint)
+            await self._listen(self._sides.client.handle, endpoint)
 
     async def start_external(self, context: SwappableContext, *, share_ports: bool) -> None:
         """Listen to other security servers, once there is a certificate to show them."""
@@ -78,21 +76,6 @@ class Listeners:
         async with asyncio.TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.close(grace_seconds))
-
-    async def from_client(self, request: Request) -> Response:
-        """Answer an information system: REST by its path, anything else with a fault."""
-        if request.target.startswith(b"/r1/"):
-            return await self._sides.client.handle(request)
-        if request.method != b"POST":
-            what = request.method.decode("latin-1")
-            error: ProtocolError = InvalidHttpMethod(
-                f"{what} is not served at this address; REST services are below /r1/"
-            )
-        else:
-            error = InvalidRequest("SOAP messages are not served by this version")
-        code, message, detail = described(error, "client", self._exchanges.clock.uuid())
-        headers = [(b"Content-Type", b"text/xml; charset=UTF-8")]
-        return Response(200, b"OK", headers, write_fault(code, message, detail))
 
     async def ocsp(self, request: Request) -> Response:
         """Give the OCSP responses of own certificates (GET), or a sign of life (HEAD)."""

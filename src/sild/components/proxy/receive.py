@@ -1,12 +1,22 @@
 """Receive a transport message: small ones at once, large bodies to the spool; trust nothing yet."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from sild.components.proxy.content import SMALL_BODY, Head
 from sild.components.proxy.verification import SignedParts
 from sild.protocol.algorithms import DigestAlgorithm
-from sild.protocol.errors import IoError, MimeParsingFailed, MissingRest, MissingSignature, inside
+from sild.protocol.errors import (
+    IoError,
+    MimeParsingFailed,
+    MissingRest,
+    MissingSignature,
+    MissingSoap,
+    inside,
+)
+from sild.protocol.soap.package import PackageWriter
+from sild.protocol.soap.parts import AttachmentEnd, PackageEvent, SoapPart
 from sild.protocol.transport.events import (
     BodyChunk,
     BodyEnd,
@@ -19,7 +29,7 @@ from sild.protocol.transport.events import (
     SignaturePart,
 )
 from sild.protocol.transport.grammar import Direction
-from sild.protocol.transport.reader import TransportReader, read_whole
+from sild.protocol.transport.reader import TransportReader, read_events
 from sild.runtime.files import SpoolDirectory, SpooledBytes, SpoolError
 from sild.runtime.http_wire import BodyReader
 
@@ -27,47 +37,63 @@ _LOG = logging.getLogger(__name__)
 
 Body = bytes | SpooledBytes | None
 
-SMALL_BODY = 64 * 1024
-"""Messages and bodies up to here are handled in memory, as a whole."""
-
 
 @dataclass(slots=True)
 class Received:
-    """The parts of a transport message as they came; close it to let go of its body."""
+    """The parts of a transport message as they came; close it to let go of its body.
 
+    The body is that of a REST message, or the whole package of a SOAP message as the information
+    system on this side gets it; `package` writes it, once the head has been read.
+    """
+
+    is_soap: bool
     ocsp: list[bytes] = field(default_factory=list)
-    header: RestHeader | None = None
+    head: Head | None = None
     body: Body = None
-    body_digest: bytes | None = None
+    package: PackageWriter | None = None
+    content_digests: list[bytes] = field(default_factory=list)
     hash_chain_result: bytes | None = None
     hash_chain: bytes | None = None
     signature: bytes | None = None
     fault: FaultPart | None = None
 
     @property
-    def rest_header(self) -> RestHeader:
+    def rest(self) -> RestHeader:
         """The REST message part; raises MissingRest."""
-        if self.header is None:
+        if not isinstance(self.head, RestHeader):
             message = "the message has no REST message part"
             raise MissingRest(message)
-        return self.header
+        return self.head
+
+    @property
+    def soap(self) -> SoapPart:
+        """The SOAP message part; raises MissingSoap."""
+        if not isinstance(self.head, SoapPart):
+            message = "the message has no SOAP message part"
+            raise MissingSoap(message)
+        return self.head
 
     @property
     def signed_parts(self) -> SignedParts:
-        """What a signature must cover; raises MissingRest or MissingSignature."""
-        header = self.rest_header
+        """What a signature must cover; raises MissingRest, MissingSoap or MissingSignature."""
+        head = self.soap if self.is_soap else self.rest
         if self.signature is None:
             message = "the message has no signature"
             raise MissingSignature(message)
-        digests = {"/message.xml": header.digest}
-        if self.body_digest is not None:
-            digests["/attachment1"] = self.body_digest
+        digests = {"/message.xml": head.digest}
+        for number, digest in enumerate(self.content_digests, 1):
+            digests[f"/attachment{number}"] = digest
         return SignedParts(self.signature, self.hash_chain_result, self.hash_chain, digests)
 
     @property
-    def body_size(self) -> int:
-        """The bytes of the body."""
-        body = self.body
+    def logged_body(self) -> Body:
+        """The body that is logged beside the head: that of REST, no attachments of SOAP."""
+        return None if self.is_soap else self.body
+
+    @property
+    def logged_size(self) -> int:
+        """The bytes of it."""
+        body = self.logged_body
         if body is None:
             return 0
         return body.size if isinstance(body, SpooledBytes) else len(body)
@@ -88,24 +114,21 @@ class Incoming:
     body: BodyReader
 
 
-OnHeader = Callable[[Received], None]
+OnHead = Callable[[Received], Awaitable[None]]
 
 
 async def receive(
-    incoming: Incoming, spool: SpoolDirectory, received: Received, on_header: OnHeader
+    incoming: Incoming, spool: SpoolDirectory, received: Received, on_head: OnHead
 ) -> None:
-    """Fill `received`, calling `on_header` as soon as the header part is there.
+    """Fill `received`, calling `on_head` as soon as the first part of the message is there.
 
-    What `on_header` raises ends the reading: nothing of the body is spooled for a caller who may
+    What `on_head` raises ends the reading: nothing of the content is spooled for a caller who may
     not call. What the reader refuses is of the stage `service_failed`, but for broken MIME in a
     request, which peers know without a stage.
     """
     complete = await incoming.body.gather(SMALL_BODY)
     if complete is not None:
-        with _staged(incoming.direction):
-            _take_whole(incoming, complete, received)
-        if received.header is not None:
-            on_header(received)
+        await _take_whole(incoming, complete, received, on_head)
         return
     with _staged(incoming.direction):
         reader = TransportReader(incoming.direction, incoming.content_type, incoming.hash_algorithm)
@@ -113,13 +136,13 @@ async def receive(
         with _staged(incoming.direction):
             events = reader.feed(data)
         for event in events:
-            await _take(event, spool, received)
-            if isinstance(event, RestHeader):
-                on_header(received)
+            await _take_streamed(event, spool, received, on_head)
     with _staged(incoming.direction):
         events = reader.finish()
     for event in events:
-        await _take(event, spool, received)
+        await _take_streamed(event, spool, received, on_head)
+    if received.package is not None and isinstance(received.body, SpooledBytes):
+        await spool_more(received.body, received.package.close())
 
 
 class _staged(inside):  # noqa: N801 - read as a participle
@@ -136,36 +159,61 @@ class _staged(inside):  # noqa: N801 - read as a participle
             super().__exit__(kind, error, trace)
 
 
-def _take_whole(incoming: Incoming, complete: bytes, received: Received) -> None:
-    message = read_whole(
-        incoming.direction, incoming.content_type, complete, incoming.hash_algorithm
-    )
-    received.ocsp = list(message.ocsp)
-    received.header = message.header
-    received.body = message.body
-    received.body_digest = message.body_digest
-    received.hash_chain_result = message.hash_chain_result
-    received.hash_chain = message.hash_chain
-    received.signature = message.signature
-    received.fault = message.fault
-
-
-async def _take(  # noqa: C901 - one case an event
-    event: Event, spool: SpoolDirectory, received: Received
+async def _take_whole(
+    incoming: Incoming, complete: bytes, received: Received, on_head: OnHead
 ) -> None:
+    with _staged(incoming.direction):
+        events = read_events(
+            incoming.direction, incoming.content_type, complete, incoming.hash_algorithm
+        )
+    for event in events:
+        _take(event, received)
+    if received.head is None:
+        return
+    await on_head(received)
+    if received.is_soap:
+        with _staged(incoming.direction):
+            received.body = _package(events, received)
+    elif received.content_digests:
+        received.body = b"".join([each.data for each in events if isinstance(each, BodyChunk)])
+
+
+def _package(events: Iterable[Event], received: Received) -> bytes:
+    package = received.package
+    if package is None:
+        return received.soap.raw
+    written = [package.write(each) for each in events if isinstance(each, PackageEvent)]
+    return b"".join([*written, package.close()])
+
+
+async def _take_streamed(
+    event: Event, spool: SpoolDirectory, received: Received, on_head: OnHead
+) -> None:
+    _take(event, received)
+    if isinstance(event, RestHeader | SoapPart):
+        await on_head(received)
+    data: bytes | None = None
+    if isinstance(event, BodyChunk | BodyEnd):
+        data = event.data if isinstance(event, BodyChunk) else b""
+    elif received.package is not None and isinstance(event, PackageEvent):
+        with inside("service_failed"):
+            data = received.package.write(event)
+    if data is None:
+        return
+    if not isinstance(received.body, SpooledBytes):
+        received.body = spool.spool()
+    if data:
+        await spool_more(received.body, data)
+
+
+def _take(event: Event, received: Received) -> None:
     match event:
-        case BodyChunk(data):
-            if not isinstance(received.body, SpooledBytes):
-                received.body = spool.spool()
-            await spool_more(received.body, data)
-        case BodyEnd(digest):
-            received.body_digest = digest
-            if received.body is None:
-                received.body = b""
+        case BodyEnd(digest) | AttachmentEnd(digest):
+            received.content_digests.append(digest)
         case OcspPart(der):
             received.ocsp.append(der)
-        case RestHeader():
-            received.header = event
+        case RestHeader() | SoapPart():
+            received.head = event
         case HashChainResult(document):
             received.hash_chain_result = document
         case HashChain(document):

@@ -1,47 +1,45 @@
-"""The provider's side of an exchange: PR-MESSTRANSP 3.3, step by step, for REST.
+"""The provider's side of an exchange: PR-MESSTRANSP 3.3, step by step.
 
-1. Read the message; as soon as its header part is there, check that the provider is a client of
+1. Read the message; as soon as its first part is there, check that the provider is a client of
    this server, that it can sign, and that the other server speaks for the caller.
-2. Check that the service exists, is REST, that the caller may call it, and that it is enabled.
+2. Check that the service exists, speaks this protocol, that the caller may call it, and that it is
+   enabled.
 3. Verify the signature.
 4. Save the request, and only then call the service.
 5. Sign the answer, save it, and then send the signature.
 
-An early refusal reads no further: nothing of a body is kept for a caller who may not call.
+An early refusal reads no further: nothing of a body is kept for a caller who may not call. REST and
+SOAP differ in how a request is read and a service called: `server_rest` and `server_soap` know it.
 """
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from sild.components.proxy.content import bytes_of
+from sild.components.proxy.demand import Demand
 from sild.components.proxy.edges import fault_part, fault_response
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.outgoing import Outgoing
 from sild.components.proxy.peer import verify_consumer
-from sild.components.proxy.receive import SMALL_BODY, Incoming, Received, receive
+from sild.components.proxy.receive import Incoming, Received, receive
 from sild.components.proxy.record import Subject, check_loggable, make_record
+from sild.components.proxy.server_rest import read_rest_demand
+from sild.components.proxy.server_soap import check_original_action, read_soap_demand
 from sild.components.proxy.service_call import ServiceAnswer, ServiceCaller
 from sild.components.proxy.steps import Steps
 from sild.components.proxy.verification import verify_message
 from sild.components.proxy.view import SigningKey, View, check_enabled
-from sild.model.access import Call
-from sild.model.services import Service, ServiceType
+from sild.model.services import Service
 from sild.protocol.errors import (
     InvalidContentType,
     InvalidHttpMethod,
-    InvalidRest,
-    MissingSoap,
+    PeerFault,
     ProtocolError,
-    WrongServiceType,
     inside,
 )
-from sild.protocol.rest.message import (
-    RestRequest,
-    build_rest_response,
-    read_rest_request,
-    request_hash,
-)
 from sild.protocol.transport import headers as names
-from sild.protocol.transport.events import End
+from sild.protocol.transport.events import End, FaultPart
 from sild.protocol.transport.grammar import Direction
 from sild.protocol.transport.writer import (
     BOUNDARY_ENTROPY,
@@ -51,7 +49,7 @@ from sild.protocol.transport.writer import (
 )
 from sild.runtime.http_server import HttpServerError, Request, Response
 
-_BODILESS = frozenset({204, 304})
+_log = logging.getLogger("sild.proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class _Accepted:
     """A request whose caller may call."""
 
     view: View
-    rest: RestRequest
+    demand: Demand
     service: Service
     key: SigningKey
 
@@ -74,7 +72,7 @@ class ServerSide:
     async def handle(self, request: Request) -> Response:
         """Answer a transport message with a signed one, or a fault; HTTP status 200 for both."""
         steps = self._exchanges.steps.steps("provider")
-        received = Received()
+        received = Received(request.header(names.MESSAGE_TYPE) != names.REST)
         try:
             response = await self._exchange(request, received, steps)
         except HttpServerError:
@@ -82,6 +80,9 @@ class ServerSide:
             received.close()
             steps.close("request broken off")
             raise
+        except PeerFault as fault:
+            received.close()
+            response = self._pass_on(fault, steps)
         except Exception as error:  # noqa: BLE001 - the edge: every error becomes a fault
             received.close()
             log_id = steps.request_id or self._exchanges.clock.uuid()
@@ -97,89 +98,95 @@ class ServerSide:
         incoming = _incoming(request, self._exchanges.settings.server_min_supported_client_version)
         accepted: list[_Accepted] = []
 
-        def on_header(partial: Received) -> None:
-            accepted.append(self._admit(partial, request, view, steps))
+        async def on_head(partial: Received) -> None:
+            accepted.append(await self._admit(partial, request, view, steps))
 
-        await receive(incoming, self._exchanges.spool, received, on_header)
-        received.rest_header  # noqa: B018 - raises MissingRest where there is none
+        await receive(incoming, self._exchanges.spool, received, on_head)
+        received.signed_parts  # noqa: B018 - raises where the first part is not there
         await self._accept(accepted[0], received, request, steps)
         return await self._answer(accepted[0], received, steps)
 
-    def _admit(self, received: Received, request: Request, view: View, steps: Steps) -> _Accepted:
-        """Steps 1 and 2, which need no more than the OCSP and header parts."""
+    async def _admit(
+        self, received: Received, request: Request, view: View, steps: Steps
+    ) -> _Accepted:
+        """Steps 1 and 2, which need no more than the OCSP parts and the first part."""
         with inside("service_failed"):
-            rest = read_rest_request(received.rest_header.part)
-            steps.request_id = rest.request_id or ""
-            steps.mark("received", f"{rest.verb} {rest.service} for {rest.client}")
-            view.get_client(rest.service.provider)
-            key = view.get_signing_key(rest.service.provider)
+            demand: Demand = (
+                await read_soap_demand(received, request)
+                if received.is_soap
+                else read_rest_demand(received)
+            )
+            steps.request_id = demand.request_id
+            steps.mark("received", demand.title)
+            demand.check_server(view.snapshot.server)
+            provider = demand.service.provider
+            view.get_client(provider)
+            key = view.get_signing_key(provider)
             now = self._exchanges.clock.now()
             chain = request.peer.chain
-            authenticated = verify_consumer(chain, received.ocsp, rest.client, view, now)
+            authenticated = verify_consumer(chain, received.ocsp, demand.client, view, now)
         steps.mark("peer authenticated", authenticated.peer.server)
-        service = view.get_service(rest.service)
-        if service.type is ServiceType.WSDL:
-            message = f"{service.id} is a SOAP service; it cannot be called by REST"
-            raise WrongServiceType(message)
-        view.check_access(rest.client, Call(service.id, rest.verb.value, rest.service_path))
+        service = view.get_service(demand.service)
+        demand.check_service(service)
+        view.check_access(demand.client, demand.call)
         check_enabled(service)
         steps.mark("access granted")
-        return _Accepted(view, rest, service, key)
+        return _Accepted(view, demand, service, key)
 
     async def _accept(
         self, accepted: _Accepted, received: Received, request: Request, steps: Steps
     ) -> None:
         """Steps 3 and 4, up to the call."""
-        parts, rest, now = received.signed_parts, accepted.rest, self._exchanges.clock.now()
-        verified = verify_message(parts, rest.client, accepted.view, now)
+        parts, demand, now = received.signed_parts, accepted.demand, self._exchanges.clock.now()
+        verified = verify_message(parts, demand.client, accepted.view, now)
         steps.mark("verified", str(verified.proof.member))
-        # Peers take the id of the HTTP head into their signed answer, so it must be the signed one.
-        if (request.header(names.REQUEST_ID) or b"").decode("latin-1") != rest.request_id:
-            message = "the x-road-request-id of the HTTP request is not the one that was signed"
-            raise InvalidRest(message)
-        check_loggable(received.body_size, self._exchanges.log)
-        subject = Subject(
-            rest.message_id, rest.request_id or "", rest.service.provider, is_response=False
-        )
-        record = make_record(subject, rest.part, parts, now)
-        await self._exchanges.log.save(record, received.body)
+        demand.check_request(request)
+        check_loggable(received.logged_size, self._exchanges.log)
+        record = make_record(_subject(demand, is_response=False), bytes_of(demand.head), parts, now)
+        await self._exchanges.log.save(record, received.logged_body)
         steps.mark("saved", "request")
 
     async def _answer(self, accepted: _Accepted, received: Received, steps: Steps) -> Response:
         """The call, and step 5."""
-        rest = accepted.rest
-        hashed = request_hash(received.rest_header.digest, received.body_digest)
+        demand = accepted.demand
         address = accepted.view.get_address(accepted.service)
-        answer = await self._services.call(rest, accepted.service, address, received.body)
+        reply = await demand.ask(self._services, accepted.service, address, received)
         try:
-            steps.mark("service called", f"HTTP {answer.status}")
-            response = build_rest_response(
-                rest, answer.status, answer.reason, answer.headers, hashed
-            )
-            subject = Subject(
-                rest.message_id, rest.request_id or "", rest.service.provider, is_response=True
-            )
-            outgoing = Outgoing(subject, (), response.part, accepted.key)
-            boundary = make_boundary(self._exchanges.clock.random_bytes(BOUNDARY_ENTROPY))
-            writer = TransportWriter(Direction.RESPONSE, boundary)
-            headers = names.write_response_headers(write_content_type(boundary))
-            if rest.verb.value == "HEAD" or answer.status in _BODILESS:
-                body: bytes | None = await self._exchanges.sender.whole(
-                    outgoing, None, writer, steps
-                )
-            elif (small := await answer.body.gather(SMALL_BODY)) is not None:
-                body = await self._exchanges.sender.whole(outgoing, small, writer, steps)
-            else:
-                pieces = self._exchanges.sender.streamed(outgoing, answer.body, writer, steps)
-                stream = _Answer(self, pieces, answer, received, writer, steps)
+            steps.mark("service called", f"HTTP {reply.answer.status}")
+            outgoing = Outgoing(_subject(demand, is_response=True), (), reply.head, accepted.key)
+            writer, headers = self._opening(reply.original_type)
+            content = reply.content
+            if not isinstance(content, Sequence):
+                pieces = self._exchanges.sender.streamed(outgoing, content, writer, steps)
+                stream = _Answer(self, pieces, reply.answer, received, writer, steps)
                 return Response(200, b"OK", headers, stream)
+            body = await self._exchanges.sender.whole(outgoing, content, writer, steps)
         except BaseException:
-            await answer.close()
+            await reply.answer.close()
             raise
-        await answer.close()
+        await reply.answer.close()
         received.close()
         steps.close("ok")
-        return Response(200, b"OK", headers, body or b"")
+        return Response(200, b"OK", headers, body)
+
+    def _opening(self, original_type: bytes | None) -> tuple[TransportWriter, list[names.Field]]:
+        boundary = make_boundary(self._exchanges.clock.random_bytes(BOUNDARY_ENTROPY))
+        content_type = write_content_type(boundary)
+        headers = (
+            names.write_response_headers(content_type)
+            if original_type is None
+            else names.write_soap_response_headers(content_type, original_type)
+        )
+        return TransportWriter(Direction.RESPONSE, boundary), headers
+
+    def _pass_on(self, fault: PeerFault, steps: Steps) -> Response:
+        """The fault of a SOAP service, as it came; it is no message and has no signature."""
+        told = "the service answered with the fault %.200s: %.1000s [%s]"
+        _log.info(told, fault.fault, fault.message, steps.request_id)
+        writer, headers = self._opening(b"text/xml")
+        body = writer.write(FaultPart(fault, fault.raw)) + writer.write(End())
+        steps.close(f"fault of the service: {fault.fault:.200}")
+        return Response(200, b"OK", headers, body)
 
     def fault_part(self, error: Exception, writer: TransportWriter, steps: Steps) -> bytes:
         """An error as the last part of an answer that has begun."""
@@ -232,14 +239,17 @@ class _Answer:
         await self._answer.close()
 
 
+def _subject(demand: Demand, *, is_response: bool) -> Subject:
+    owner = demand.service.provider
+    return Subject(demand.query_id, demand.request_id, owner, is_response=is_response)
+
+
 def _incoming(request: Request, minimum_version: str) -> Incoming:
     if request.method != b"POST":
         message = f"{request.method.decode('latin-1')} is not POST"
         raise InvalidHttpMethod(message)
     names.check_proxy_version(request.header(names.PROXY_VERSION), minimum_version or None)
-    if request.header(names.MESSAGE_TYPE) != names.REST:
-        message = "the request is no REST message, and no SOAP message is served by this version"
-        raise MissingSoap(message)
+    check_original_action(request)
     algorithm = names.read_hash_algorithm(request.header(names.HASH_ALGORITHM))
     content_type = request.header(b"content-type")
     if content_type is None:

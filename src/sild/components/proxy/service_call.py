@@ -1,13 +1,13 @@
 """Call the provider's own service: the end of a request's way."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sild.components.proxy.peers import http_problems
 from sild.components.proxy.view import ServiceAddress
 from sild.model.services import Service
-from sild.protocol.rest.message import RestRequest
+from sild.protocol.transport.headers import Field
 from sild.runtime.files import SpooledBytes
 from sild.runtime.http_client import (
     ClientLimits,
@@ -29,6 +29,11 @@ class ServiceAnswer:
     headers: Headers
     body: "AnswerBody"
     exchange: PoolExchange | None
+
+    def header(self, lowercase_name: bytes) -> bytes | None:
+        """Find a header field's value; the last one wins."""
+        found = [value for name, value in self.headers if name.lower() == lowercase_name]
+        return found[-1] if found else None
 
     async def close(self) -> None:
         """End the exchange; a second time does nothing."""
@@ -57,6 +62,17 @@ class AnswerBody:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """What a service is sent."""
+
+    method: str
+    target: str
+    """Path and query, percent-encoded."""
+    headers: Sequence[Field]
+    body: bytes | SpooledBytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceTls:
     """How services are called by HTTPS: with and without a look at their certificates."""
 
@@ -72,33 +88,27 @@ class ServiceCaller:
         self._tls = tls
 
     async def call(
-        self,
-        rest: RestRequest,
-        service: Service,
-        address: ServiceAddress,
-        body: bytes | SpooledBytes | None,
+        self, service: Service, address: ServiceAddress, call: ServiceCall
     ) -> ServiceAnswer:
-        """Call the service with the request's method, rest of path, query, headers and body.
+        """Call the service at its address.
 
-        A body goes along with POST, PUT and PATCH only. Redirects are answers like any other.
         Raises NetworkError, UnknownHost, IoError or SslAuthenticationFailed.
         """
         context = None
         if address.tls:
             context = self._tls.verified(service) if service.verify_tls else self._tls.unverified()
         target = Target(address.host, address.port, context, address.host)
-        headers = [*rest.headers, (b"Host", address.authority.encode("ascii"))]
-        # A method that may have a body says that it has none: some services insist on a length.
-        sent = (b"" if body is None else body) if rest.verb.passes_body else None
-        length = sent.size if isinstance(sent, SpooledBytes) else None
+        headers = [*call.headers, (b"Host", address.authority.encode("ascii"))]
+        body = call.body
+        length = body.size if isinstance(body, SpooledBytes) else None
         head = RequestHead(
-            rest.verb.value.encode("ascii"),
-            rest.url_at(address.path).encode("ascii") or b"/",
+            call.method.encode("ascii"),
+            call.target.encode("ascii"),
             headers,
             Framing.LENGTH,
             length,
         )
-        content = sent.chunks() if isinstance(sent, SpooledBytes) else sent
+        content = body.chunks() if isinstance(body, SpooledBytes) else body
         pool = self._pools(service.timeout_seconds)
         exchange = pool.exchange(target, head, content)
         with http_problems("the service"):

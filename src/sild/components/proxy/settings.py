@@ -34,6 +34,8 @@ class ProxySettings:
     """How many messages one signature may cover; more than 16 hardly save anything."""
     verify_client_cert: bool = True
     """Whether the connection type of a client is enforced."""
+    enforce_client_is_cert_validity_period_check: bool = False
+    """Whether the certificate that an information system shows must be in its validity period."""
     memory_body_bytes: int = 65536
     """Bodies above this rest on disk while their signature is awaited."""
     spool_limit_bytes: int = 64 * 1024 * _MIB

@@ -55,7 +55,9 @@ class ServiceAddress:
     port: int
     tls: bool
     path: str
-    """The base path, without a slash at its end."""
+    """The base path of a REST service, without a slash at its end."""
+    target: str
+    """Path and query as they are configured, where a SOAP service is posted to."""
     authority: str
     """The HTTP Host header."""
 
@@ -240,6 +242,11 @@ def _read_address(service: Service) -> ServiceAddress:
     if url.scheme not in ("http", "https") or not url.hostname:
         message = f"{service.id} has an address that cannot be called: {service.url!r}"
         raise ServiceMalformedUrl(message)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    if not target.isascii() or not target.isprintable() or " " in target:
+        message = f"{service.id} has an address that is not percent-encoded: {service.url!r}"
+        raise ServiceMalformedUrl(message)
     path = url.path.rstrip("/")
     authority = url.netloc.rpartition("@")[2]
-    return ServiceAddress(url.hostname, port or (443 if tls else 80), tls, path, authority)
+    port = port or (443 if tls else 80)
+    return ServiceAddress(url.hostname, port, tls, path, target, authority)

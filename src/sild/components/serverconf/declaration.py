@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sild.components.serverconf.clients import check_client_id, check_group, put_server
-from sild.components.serverconf.descriptions import ServiceParameters, rest_description
+from sild.components.serverconf.descriptions import (
+    ServiceParameters,
+    rest_description,
+    soap_description,
+)
 from sild.components.serverconf.rights import check_subject
 from sild.components.serverconf.rows import Description
 from sild.components.serverconf.store import Configuration, ConfigurationStore
@@ -18,9 +22,10 @@ from sild.model.services import (
     Endpoint,
     InvalidConfiguration,
     LocalGroup,
+    ServiceType,
     check_endpoint,
 )
-from sild.protocol.ids import ClientId, SecurityServerId, SubjectId
+from sild.protocol.ids import ClientId, SecurityServerId, ServiceId, SubjectId
 from sild.protocol.pki.certificate import read_certificate
 from sild.runtime.clock import Clock
 
@@ -36,7 +41,10 @@ class DeclaredRight:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredService:
-    """A REST service; endpoints (method, path) that rights name need not be repeated."""
+    """A REST service, or by its type a SOAP one; only those of SOAP have versions.
+
+    Endpoints (method, path) that rights name need not be repeated.
+    """
 
     code: str
     url: str
@@ -45,6 +53,8 @@ class DeclaredService:
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     verify_tls: bool = True
     disabled_notice: str | None = None
+    type: ServiceType = ServiceType.REST
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +126,38 @@ async def _apply_client(conf: Configuration, declared: DeclaredClient) -> None:
 
 
 async def _apply_services(conf: Configuration, declared: DeclaredClient) -> None:
-    _check_unique("service", (service.code for service in declared.services))
-    wanted = {service.code: _description(declared.id, service) for service in declared.services}
+    _check_unique("service", ((service.code, service.version) for service in declared.services))
+    described = [_description(declared.id, service) for service in declared.services]
+    wanted = {_service_of(description): description for description in described}
     for known in await conf.descriptions(declared.id):
-        code = known.services[0].id.service_code if len(known.services) == 1 else ""
-        match = wanted.get(code)
+        match = wanted.get(_service_of(known))
         if match is None or match.type is not known.type:
             await conf.remove_description(known)
             continue
         if replace(match, id=known.id) != known:
             await conf.replace_description(replace(match, id=known.id))
-        del wanted[code]
+        del wanted[_service_of(known)]
     for description in wanted.values():
         await conf.add_description(description)
     await _apply_endpoints(conf, declared)
 
 
+def _service_of(description: Description) -> ServiceId | None:
+    """The service of a description that holds just one, as all do that are declared."""
+    return description.services[0].id if len(description.services) == 1 else None
+
+
 def _description(provider: ClientId, declared: DeclaredService) -> Description:
     parameters = ServiceParameters(declared.url, declared.timeout_seconds, declared.verify_tls)
-    checked = rest_description(provider, declared.code, parameters)
+    if declared.type is ServiceType.WSDL:
+        service = ServiceId(provider, declared.code, declared.version)
+        checked = soap_description(service, parameters)
+    elif declared.type is ServiceType.REST and declared.version is None:
+        checked = rest_description(provider, declared.code, parameters)
+    else:
+        raise InvalidConfiguration(
+            f"{declared.code!r} is no REST service without a version and no SOAP service"
+        )
     notice = declared.disabled_notice
     services = tuple(replace(service, disabled_notice=notice) for service in checked.services)
     return replace(checked, services=services, disabled_notice=notice)

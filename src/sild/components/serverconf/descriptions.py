@@ -18,6 +18,7 @@ from sild.model.services import (
     Service,
     ServiceType,
     check_base_path,
+    check_code,
     check_endpoint,
     check_service_code,
     check_timeout,
@@ -139,6 +140,23 @@ def rest_description(provider: ClientId, code: str, parameters: ServiceParameter
         parameters.verify_tls,
     )
     return Description(provider, ServiceType.REST, parameters.url, (service,))
+
+
+def soap_description(service: ServiceId, parameters: ServiceParameters) -> Description:
+    """A checked description of one SOAP service; members offer such services too."""
+    check_service_code(service.service_code)
+    check_url(parameters.url)
+    check_timeout(parameters.timeout_seconds)
+    if service.service_version is not None:
+        check_code("the service version", service.service_version)
+    described = Service(
+        service,
+        ServiceType.WSDL,
+        parameters.url,
+        parameters.timeout_seconds,
+        parameters.verify_tls,
+    )
+    return Description(service.provider, ServiceType.WSDL, parameters.url, (described,))
 
 
 def _with_parameters(

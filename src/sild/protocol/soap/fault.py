@@ -49,7 +49,10 @@ def find_fault(data: bytes) -> PeerFault | None:
     no code.
     """
     body = read_envelope(data, _LIMITS).body
-    return None if body is None else fault_in(body)
+    fault = None if body is None else fault_in(body)
+    if fault is not None:
+        fault.raw = data
+    return fault
 
 
 def fault_in(body: Element) -> PeerFault | None:

@@ -59,6 +59,7 @@ def read_soap(data: bytes, content_type: str, limits: XmlLimits = SOAP_LIMITS) -
     envelope = read_envelope(data, limits)
     check_charset(content_type, envelope.encoding)
     if envelope.body is not None and (fault := fault_in(envelope.body)) is not None:
+        fault.raw = data
         raise fault
     if envelope.header is None:
         raise MissingHeader("the SOAP envelope has no header")
