@@ -572,7 +572,7 @@ HEADERS = {
     "another boundary": (
         b"content-type",
         b"multipart/mixed; boundary=another",
-        f"{SIDE}.mime_parsing_failed",
+        f"{SIDE}.missing_rest",
     ),
 }
 

@@ -369,7 +369,7 @@ def test_a_fault_that_a_client_posts_is_its_own(soap):
         + posted
         + b"</s:Fault></s:Body></s:Envelope>"
     )
-    assert fault_of(soap(envelope)).fault == "client.CODE"
+    assert fault_of(soap(envelope)).fault == "client.code"
 
 
 @pytest.mark.feature("PX-13")

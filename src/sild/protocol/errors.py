@@ -637,4 +637,4 @@ class PeerFault(ProtocolError):
     def fault_code(self, side: str) -> str:
         """The code as it came, but for a fault that somebody may not send at all."""
         del side
-        return self.fault if self.blamed is None else f"{self.blamed}.{self.fault}"
+        return self.fault if self.blamed is None else f"{self.blamed}.{self.fault.lower()}"

@@ -163,6 +163,10 @@ def _parse_headers(block: bytes) -> PartHeaders:
     return PartHeaders(media_type, content_type or "", tuple(others))
 
 
+class NoParts(MimeParsingFailed):
+    """A multipart body in which no delimiter stands; some protocols read it as an empty one."""
+
+
 class _Line(Enum):
     OPEN = "a part follows"
     CLOSE = "no part follows"
@@ -204,7 +208,7 @@ def split_parts(
 ) -> list[tuple[PartHeaders, int, int]]:
     """The parts of a whole body: the header of each, and where its content starts and ends.
 
-    Agrees with `MultipartReader` on every input; raises MimeParsingFailed.
+    Agrees with `MultipartReader` on every input; raises MimeParsingFailed, and NoParts below it.
     """
     delimiter = b"\n--" + boundary.encode("ascii")
     parts: list[tuple[PartHeaders, int, int]] = []
@@ -212,7 +216,7 @@ def split_parts(
     if data.startswith(delimiter[1:]):
         kind, line_feed = _delimiter_line(data, len(delimiter) - 1)
     if kind is _Line.CONTENT or kind is _Line.UNDECIDED:
-        kind, at, line_feed = _find_delimiter(data, delimiter, 0)
+        kind, at, line_feed = _find_delimiter(data, delimiter, 0, NoParts)
         if _without_line_end(data, 0, at) > limits.preamble:
             raise MimeParsingFailed(f"more than {limits.preamble} bytes precede the first part")
     while kind is _Line.OPEN:
@@ -227,7 +231,12 @@ def split_parts(
     return parts
 
 
-def _find_delimiter(data: bytes, delimiter: bytes, start: int) -> tuple[_Line, int, int]:
+def _find_delimiter(
+    data: bytes,
+    delimiter: bytes,
+    start: int,
+    lacking: type[MimeParsingFailed] = MimeParsingFailed,
+) -> tuple[_Line, int, int]:
     """The kind of the next delimiter, where the line feed before it is, and the one behind it."""
     at = data.find(delimiter, start)
     while at >= 0:
@@ -235,7 +244,7 @@ def _find_delimiter(data: bytes, delimiter: bytes, start: int) -> tuple[_Line, i
         if kind is _Line.OPEN or kind is _Line.CLOSE:
             return kind, at, line_feed
         at = data.find(delimiter, at + 1)
-    raise MimeParsingFailed("the multipart body is cut short")
+    raise lacking("the multipart body is cut short")
 
 
 class _State(Enum):
@@ -275,7 +284,12 @@ class MultipartReader:
         return events
 
     def finish(self) -> None:
-        """Say that no bytes follow; raises MimeParsingFailed if the body is cut short."""
+        """Say that no bytes follow; raises MimeParsingFailed if the body is cut short.
+
+        What is raised is NoParts where no part has begun.
+        """
+        if self._state is _State.PREAMBLE:
+            raise NoParts("the multipart body is cut short")
         if self._state is not _State.EPILOGUE:
             raise MimeParsingFailed("the multipart body is cut short")
 

@@ -6,23 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sild.protocol.rest.error import error_header, http_status, write_rest_error
+from sild.protocol.rest.error import error_header, write_rest_error
 from sild.protocol.safexml import child_text, read_xml
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        ("server.clientproxy.network_error", 500),
-        ("server.serverproxy.access_denied", 500),
-        ("client.invalid_request", 400),
-        ("Server.ServerProxy.AccessDenied", 400),
-        ("server", 400),
-        ("", 400),
-    ],
-)
-def test_only_codes_of_a_server_are_its_failure(code, status):
-    assert http_status(code) == status
 
 
 @pytest.mark.parametrize(

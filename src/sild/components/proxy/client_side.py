@@ -39,7 +39,12 @@ from sild.protocol.transport.writer import (
     make_boundary,
     write_content_type,
 )
-from sild.runtime.http_client import ClientResponse, Connection, RequestHead
+from sild.runtime.http_client import (
+    ClientResponse,
+    Connection,
+    HttpClientError,
+    RequestHead,
+)
 from sild.runtime.http_server import HttpServerError, Request, Response
 
 _ANSWERED = frozenset({200, 500})
@@ -91,7 +96,7 @@ class ClientSide:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: every error becomes an answer
             log_id = steps.request_id or exchanges.clock.uuid()
-            return interface.refuse(Refusal(error, request, log_id, steps.close))
+            return interface.refuse(Refusal(error, request, steps, log_id))
         steps.close("ok")
         return response
 
@@ -147,10 +152,14 @@ class ClientSide:
             Asking(request, request_id, before.conf.instance, exchanges.clock)
         )
         # Reading may have taken long; what is decided from here on is decided by what holds now.
+        steps.title = question.title
         view = exchanges.views.current
         client = view.get_client(question.client)
-        if exchanges.settings.verify_client_cert:
-            check_caller(client, request.peer, self._own_certificate)
+        settings = exchanges.settings
+        if settings.verify_client_cert:
+            is_dated = settings.enforce_client_is_cert_validity_period_check
+            valid_at = exchanges.clock.now() if is_dated else None
+            check_caller(client, request.peer, self._own_certificate, valid_at)
         steps.mark("accepted", question.title)
         subject = Subject(question.query_id, request_id, question.client, is_response=False)
         return _Asked(view, question, subject, steps)
@@ -178,7 +187,12 @@ class ClientSide:
         async def on_head(partial: Received) -> None:
             await question.take_head(partial, original_type)
 
-        await receive(incoming, self._exchanges.spool, received, on_head)
+        try:
+            await receive(incoming, self._exchanges.spool, received, on_head)
+        except HttpClientError:
+            # To peers, an answer that breaks off is one that cannot be read.
+            with inside("service_failed"), http_problems("the provider's security server"):
+                raise
         if received.fault is not None:
             raise received.fault.fault
 

@@ -5,19 +5,18 @@ detail.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from sild.components.proxy.steps import Steps
 from sild.protocol.errors import PeerFault, ProtocolError
-from sild.protocol.rest.error import error_header, http_status, write_rest_error
+from sild.protocol.faults import Side, http_status, message_of, understood
+from sild.protocol.rest.error import error_header, write_rest_error
 from sild.protocol.soap.envelope import read_envelope
 from sild.protocol.soap.fault import write_fault
 from sild.protocol.soap.http_headers import write_soap_type
 from sild.protocol.transport.events import FaultPart
 from sild.runtime.http_server import Request, Response
 
-CLIENT_PROXY = "server.clientproxy"
-SERVER_PROXY = "server.serverproxy"
 _FAULT_TYPE = "text/xml; charset=UTF-8"
 
 _log = logging.getLogger("sild.proxy")
@@ -29,42 +28,49 @@ class Refusal:
 
     error: Exception
     request: Request
+    steps: Steps
     log_id: str
-    note: Callable[[str], None]
-    """Receives the fault code."""
 
 
-def described(error: Exception, side: str, log_id: str) -> tuple[str, str, str]:
-    """The fault code, message and detail of an error as this side sends it, once logged."""
+def described(error: Exception, side: Side, steps: Steps, log_id: str) -> tuple[str, str, str]:
+    """The fault code, message and detail of an error as this side sends it, once logged.
+
+    The message says what happened and what to do next; the detail is an id that finds it in the
+    log. A fault of the other side keeps all three, and is logged under its id and ours.
+    """
     if isinstance(error, PeerFault) and error.blamed is None:
-        told = "the other server answered %.200s: %.1000s [%s]"
-        _log.warning(told, error.fault, error.message, log_id)
-        return error.fault, error.message, error.detail or log_id
+        code, detail = understood(error.fault), error.detail or log_id
+        told = "%s: the other side answered %.200s: %.1000s [%s, theirs %.100s]"
+        _log.warning(told, steps.story, code, error.message, log_id, detail)
+        return error.fault, error.message, detail
     if isinstance(error, ProtocolError):
-        code = error.fault_code(side)
-        _log.warning("refused, %s: %s [%s]", code, error.message, log_id)
-        return code, error.message, log_id
-    _log.error("unexpected error [%s]", log_id, exc_info=error)
-    message = f"an unexpected error occurred; the log of this security server has it under {log_id}"
-    return f"{side}.internal_error", message, log_id
+        code = error.fault_code(side.value)
+        _log.warning("%s: refused, %s: %s [%s]", steps.story, code, error.message, log_id)
+        return code, message_of(error), log_id
+    _log.error("%s: unexpected error [%s]", steps.story, log_id, exc_info=error)
+    message = (
+        "An unexpected error occurred. Tell the administrator of the security server the id of "
+        f"this error: its log has it under {log_id}."
+    )
+    return f"{side.value}.internal_error", message, log_id
 
 
-def fault_part(error: Exception, log_id: str) -> FaultPart:
+def fault_part(error: Exception, steps: Steps, log_id: str) -> FaultPart:
     """An error as the SOAP fault that this server sends to another."""
-    code, message, detail = described(error, SERVER_PROXY, log_id)
+    code, message, detail = described(error, Side.PROVIDER, steps, log_id)
     return FaultPart(PeerFault(code, message, detail), write_fault(code, message, detail))
 
 
-def fault_response(error: Exception, log_id: str) -> Response:
+def fault_response(error: Exception, steps: Steps, log_id: str) -> Response:
     """An error as the whole answer to another security server: HTTP 200, as peers expect."""
     headers = [(b"content-type", _FAULT_TYPE.encode("ascii")), (b"SOAPAction", b"")]
-    return Response(200, b"OK", headers, fault_part(error, log_id).raw)
+    return Response(200, b"OK", headers, fault_part(error, steps, log_id).raw)
 
 
 def refuse_by_rest(refusal: Refusal) -> Response:
     """An error as the answer to an information system that speaks REST (PR-REST 4.6)."""
-    code, message, detail = described(refusal.error, CLIENT_PROXY, refusal.log_id)
-    refusal.note(code)
+    code, message, detail = described(refusal.error, Side.CONSUMER, refusal.steps, refusal.log_id)
+    refusal.steps.close(code)
     accept = refusal.request.header(b"accept")
     accepted = accept.decode("latin-1") if accept else None
     content_type, body = write_rest_error(code, message, detail, accepted)
@@ -83,8 +89,8 @@ def refuse_by_soap(refusal: Refusal) -> Response:
     A fault of the other side is passed on with the bytes that it came in.
     """
     error = refusal.error
-    code, message, detail = described(error, CLIENT_PROXY, refusal.log_id)
-    refusal.note(code)
+    code, message, detail = described(error, Side.CONSUMER, refusal.steps, refusal.log_id)
+    refusal.steps.close(code)
     content_type = _FAULT_TYPE
     if isinstance(error, PeerFault) and error.raw and error.blamed is None:
         fault = error.raw

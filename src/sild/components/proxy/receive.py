@@ -15,6 +15,7 @@ from sild.protocol.errors import (
     MissingSoap,
     inside,
 )
+from sild.protocol.mime import NoParts
 from sild.protocol.soap.package import PackageWriter
 from sild.protocol.soap.parts import AttachmentEnd, PackageEvent, SoapPart
 from sild.protocol.transport.events import (
@@ -124,7 +125,8 @@ async def receive(
 
     What `on_head` raises ends the reading: nothing of the content is spooled for a caller who may
     not call. What the reader refuses is of the stage `service_failed`, but for broken MIME in a
-    request, which peers know without a stage.
+    request, which peers know without a stage. A message in which no part begins is none that is
+    cut short to them, but one that lacks its parts.
     """
     complete = await incoming.body.gather(SMALL_BODY)
     if complete is not None:
@@ -137,8 +139,11 @@ async def receive(
             events = reader.feed(data)
         for event in events:
             await _take_streamed(event, spool, received, on_head)
-    with _staged(incoming.direction):
-        events = reader.finish()
+    try:
+        with _staged(incoming.direction):
+            events = reader.finish()
+    except NoParts:
+        return
     for event in events:
         await _take_streamed(event, spool, received, on_head)
     if received.package is not None and isinstance(received.body, SpooledBytes):
@@ -162,10 +167,13 @@ class _staged(inside):  # noqa: N801 - read as a participle
 async def _take_whole(
     incoming: Incoming, complete: bytes, received: Received, on_head: OnHead
 ) -> None:
-    with _staged(incoming.direction):
-        events = read_events(
-            incoming.direction, incoming.content_type, complete, incoming.hash_algorithm
-        )
+    try:
+        with _staged(incoming.direction):
+            events = read_events(
+                incoming.direction, incoming.content_type, complete, incoming.hash_algorithm
+            )
+    except NoParts:
+        return
     for event in events:
         _take(event, received)
     if received.head is None:

@@ -86,7 +86,7 @@ class ServerSide:
         except Exception as error:  # noqa: BLE001 - the edge: every error becomes a fault
             received.close()
             log_id = steps.request_id or self._exchanges.clock.uuid()
-            response = fault_response(error, log_id)
+            response = fault_response(error, steps, log_id)
             steps.close(_code(error))
         except BaseException:
             received.close()
@@ -117,6 +117,7 @@ class ServerSide:
                 else read_rest_demand(received)
             )
             steps.request_id = demand.request_id
+            steps.title = demand.title
             steps.mark("received", demand.title)
             demand.check_server(view.snapshot.server)
             provider = demand.service.provider
@@ -192,7 +193,7 @@ class ServerSide:
         """An error as the last part of an answer that has begun."""
         log_id = steps.request_id or self._exchanges.clock.uuid()
         steps.close(_code(error))
-        return writer.write(fault_part(error, log_id)) + writer.write(End())
+        return writer.write(fault_part(error, steps, log_id)) + writer.write(End())
 
 
 class _Answer:

@@ -13,7 +13,7 @@ Write = Callable[[str], object]
 class Steps:
     """The steps of one exchange on one side, in the order they were taken."""
 
-    __slots__ = ("_last", "_marks", "_side", "_write", "request_id")
+    __slots__ = ("_last", "_marks", "_side", "_write", "reached", "request_id", "title")
 
     def __init__(self, side: str, write: Write | None) -> None:
         self._side = side
@@ -21,9 +21,20 @@ class Steps:
         self._marks: list[tuple[str, float, str]] = []
         self._last = perf_counter() if write else 0.0
         self.request_id = ""
+        self.title = ""
+        """Who calls what, once it is known."""
+        self.reached = ""
+        """The last step that was completed."""
+
+    @property
+    def story(self) -> str:
+        """Who called what and how far it came, for the log."""
+        far = f"after {self.reached!r}" if self.reached else "at once"
+        return f"{self._side}, {self.title or 'a request'}, {far}"
 
     def mark(self, step: str, detail: str = "") -> None:
         """Note that a step was completed just now."""
+        self.reached = step
         if self._write is not None:
             now = perf_counter()
             self._marks.append((step, now - self._last, detail))

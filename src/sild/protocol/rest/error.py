@@ -16,11 +16,6 @@ _NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]+")
 _CODE_LIMIT = 500
 
 
-def http_status(code: str) -> int:
-    """500 for what went wrong on a server, 400 for all else, the older `Server.` codes too."""
-    return 500 if code.startswith("server.") else 400
-
-
 def error_header(code: str) -> Field:
     """The X-Road-Error header; a peer's code is kept, but for what no header may hold."""
     return ERROR, _NOT_IN_HEADER.sub(" ", code)[:_CODE_LIMIT].encode("ascii")
