@@ -666,6 +666,7 @@ CONNECTIONS = {
 
 
 @pytest.mark.feature("PX-22")
+@pytest.mark.feature("IS-01")
 @pytest.mark.parametrize("case", CONNECTIONS, ids=" by ".join)
 def test_a_client_connects_as_its_connection_type_demands(devnet, asked, tmp_path, case):
     kind, way = case

@@ -17,6 +17,7 @@ from sild.runtime.settings import read_settings
 from sild.runtime.supervise import Child, Fork, Supervisor, end_with_parent
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.layout import Layout
+from sild.servers.server_tls import information_system_policy, server_policy
 from sild.servers.settings import SecurityServerSettings
 
 _LOG = logging.getLogger(__name__)
@@ -27,9 +28,15 @@ _PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worke
 
 
 def read_server_settings(layout: Layout) -> SecurityServerSettings:
-    """The server's settings from its file, where there is one, and the environment."""
+    """The server's settings from its file, where there is one, and the environment.
+
+    Raises SettingsError, also for what OpenSSL does not know.
+    """
     path = layout.settings_file if layout.settings_file.exists() else None
-    return read_settings(SecurityServerSettings, path, os.environ)
+    settings = read_settings(SecurityServerSettings, path, os.environ)
+    server_policy(settings.proxy)
+    information_system_policy(settings.proxy)
+    return settings
 
 
 def prepare_home(layout: Layout, settings: SecurityServerSettings) -> None:

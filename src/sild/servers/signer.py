@@ -11,7 +11,7 @@ from sild.components.signer.soft_token import SoftToken
 from sild.components.signer.store import KeyConfStore
 from sild.components.signer.tokens import Tokens
 from sild.runtime.clock import SystemClock
-from sild.runtime.files import make_private_directory, read_bounded
+from sild.runtime.files import FileNotPrivate, make_private_directory, read_private
 from sild.servers.layout import Layout
 from sild.servers.settings import SecurityServerSettings
 
@@ -47,7 +47,10 @@ async def _enter_pin(tokens: Tokens, path: Path | None) -> None:
     if path is None or not tokens.status().initialized:
         return
     try:
-        pin = read_bounded(path, _PIN_LIMIT).decode("utf-8").strip()
+        pin = read_private(path, _PIN_LIMIT).decode("utf-8").strip()
         await tokens.login(pin)
+    except FileNotPrivate as error:
+        # Until its mode is put right, the PIN is entered by hand; and it should be another one.
+        _LOG.error("the token's PIN is not entered from a file that is no secret: %s", error)
     except Exception:  # noqa: BLE001 - the signer still serves: the PIN can be entered by hand
         _LOG.exception("the token's PIN could not be entered from %s", path)

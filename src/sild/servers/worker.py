@@ -11,8 +11,7 @@ import logging
 import signal
 import ssl
 from dataclasses import replace
-
-from cryptography.hazmat.primitives.serialization import load_der_private_key
+from typing import TYPE_CHECKING
 
 from sild.components.messagelog.log import JournalLog
 from sild.components.proxy.client_side import ClientSide
@@ -30,7 +29,6 @@ from sild.components.proxy.view import View
 from sild.components.signer.errors import SignerError
 from sild.components.signer.rpc import connect_worker
 from sild.model.services import Service
-from sild.model.snapshot import AuthenticationCertificate
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
@@ -40,57 +38,23 @@ from sild.runtime.rpc import RpcError, RpcServer, serve_rpc
 from sild.runtime.tls import (
     AnyCertificate,
     SwappableContext,
-    TlsIdentity,
-    TlsPolicy,
     client_context,
     server_context,
     unverified_client_context,
 )
 from sild.servers.internal_tls import read_internal_tls
 from sild.servers.layout import Layout
+from sild.servers.server_tls import ServerTls, information_system_policy
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.views import CurrentView
 from sild.servers.worker_calls import WorkerCalls, WorkerStatus
 
+if TYPE_CHECKING:
+    from sild.model.snapshot import AuthenticationCertificate
+
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _COLLECTIONS = (20_000, 20, 20)
-
-
-class ServerTls:
-    """The TLS contexts between security servers, made anew when the certificate changes."""
-
-    def __init__(self, settings: ProxySettings) -> None:
-        maximum = (
-            ssl.TLSVersion.TLSv1_2 if settings.tls_maximum == "1.2" else ssl.TLSVersion.TLSv1_3
-        )
-        self._policy = TlsPolicy(maximum=maximum, ciphers12=settings.tls_ciphers)
-        self._certificate: bytes | None = None
-        self._client = unverified_client_context(self._policy, None)
-        self.listening: SwappableContext | None = None
-
-    def client(self) -> ssl.SSLContext:
-        """The context of connections to other servers, who are authenticated by `Peers`."""
-        return self._client
-
-    def wants(self, authentication: AuthenticationCertificate | None) -> bool:
-        """Whether the key of this certificate must be had first."""
-        return authentication is not None and authentication.certificate != self._certificate
-
-    def use(self, authentication: AuthenticationCertificate, key: bytes) -> None:
-        """Show this certificate on new connections."""
-        private = load_der_private_key(key, None)
-        chain = (authentication.certificate, *authentication.chain)
-        identity = TlsIdentity(private, chain)  # type: ignore[arg-type] # the signer made it
-        self._client = unverified_client_context(self._policy, identity)
-        # Any certificate passes the handshake, as with the reference; `peer` judges it with the
-        # OCSP responses of the message, before anything is done for it.
-        context = server_context(self._policy, identity, AnyCertificate.REQUIRED)
-        if self.listening is None:
-            self.listening = SwappableContext(context)
-        else:
-            self.listening.current = context
-        self._certificate = authentication.certificate
 
 
 class Worker:
@@ -142,13 +106,14 @@ class Worker:
         peers = Peers(self._peers_pool, ocsp, self._tls.client, routing, settings, clock)
         services = ServiceCaller(self._pools, ServiceTls(self._verified, self._unverified))
         self._service_contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
-        self._unverified_context = unverified_client_context(TlsPolicy(), self._internal)
+        self._policy = information_system_policy(settings)
+        self._unverified_context = unverified_client_context(self._policy, self._internal)
         sides = Sides(
             ClientSide(exchanges, peers, routing, self._internal.chain[0]),
             ServerSide(exchanges, services),
         )
         internal = SwappableContext(
-            server_context(TlsPolicy(), self._internal, AnyCertificate.WANTED)
+            server_context(self._policy, self._internal, AnyCertificate.WANTED)
         )
         return Listeners(exchanges, sides, internal)
 
@@ -160,7 +125,7 @@ class Worker:
         trusted = self._view.current.get_client(service.id.provider).certificates
         context = self._service_contexts.get(trusted)
         if context is None:
-            context = client_context(TlsPolicy(), self._internal, trusted)
+            context = client_context(self._policy, self._internal, trusted)
             self._service_contexts[trusted] = context
         return context
 

@@ -1,12 +1,14 @@
 """Check the information system that calls, as its client's connection type demands (PX-22)."""
 
+import logging
 from datetime import datetime
 
-from sild.components.proxy.view import View
 from sild.model.services import Client, ConnectionType
-from sild.protocol.errors import SslAuthenticationFailed
+from sild.protocol.errors import ProtocolError, SslAuthenticationFailed
 from sild.protocol.pki.certificate import read_certificate
 from sild.runtime.transport import Peer
+
+_log = logging.getLogger("sild.proxy")
 
 
 def check_caller(
@@ -48,6 +50,14 @@ def _check_validity(client: Client, der: bytes, valid_at: datetime) -> None:
         raise SslAuthenticationFailed(message)
 
 
-def trusted_certificates(view: View) -> frozenset[bytes]:
-    """All certificates of information systems that any client has registered, DER."""
-    return frozenset(der for client in view.snapshot.clients for der in client.certificates)
+def log_certificate(client: Client, peer: Peer) -> None:
+    """Name in the log the certificate that an information system shows (PX-30)."""
+    shown = "no certificate" if peer.certificate is None else _subject(peer.certificate)
+    _log.info("a request for %s came from %s with %s", client.id, peer.address[0], shown)
+
+
+def _subject(der: bytes) -> str:
+    try:
+        return read_certificate(der).x509.subject.rfc4514_string()
+    except ProtocolError as error:
+        return f"a certificate that cannot be read: {error.message}"

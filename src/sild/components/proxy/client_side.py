@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sild.components.proxy.callers import check_caller
+from sild.components.proxy.callers import check_caller, log_certificate
 from sild.components.proxy.client_rest import ask_by_rest
 from sild.components.proxy.client_soap import ask_by_soap
 from sild.components.proxy.content import bytes_of
@@ -160,6 +160,8 @@ class ClientSide:
             is_dated = settings.enforce_client_is_cert_validity_period_check
             valid_at = exchanges.clock.now() if is_dated else None
             check_caller(client, request.peer, self._own_certificate, valid_at)
+        if settings.log_client_cert:
+            log_certificate(client, request.peer)
         steps.mark("accepted", question.title)
         subject = Subject(question.query_id, request_id, question.client, is_response=False)
         return _Asked(view, question, subject, steps)

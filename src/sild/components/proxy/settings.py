@@ -53,8 +53,15 @@ class ProxySettings:
             "ECDHE-ECDSA-AES256-SHA384",
         )
     )
-    """TLS 1.2 suites between servers; the reference offers just the last three."""
-    tls_maximum: str = "1.3"
+    """TLS 1.2 suites between servers, by colons or commas; the reference offers the last three."""
+    tls_protocols: str = "TLSv1.2,TLSv1.3"
+    """Versions between servers; without TLSv1.2 no server of the reference can be reached."""
+    client_tls_ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL"
+    """TLS 1.2 suites with information systems, consumers and services."""
+    client_tls_protocols: str = "TLSv1.2,TLSv1.3"
+    """Versions with information systems."""
+    log_client_cert: bool = False
+    """Whether the log names the certificate that an information system shows with each request."""
 
 
 @dataclass(frozen=True, slots=True)
