@@ -30,6 +30,8 @@ _SECONDS = 100
 # Nothing goes stale by itself while tests run; what is stale is made so.
 INTERVALS = Intervals(ocsp=600, ocsp_freshness=3600, configuration_expires=900)
 
+PROXY = (("log-client-cert", "true"),)
+
 
 class Devnet:
     """The ecosystem; tests are synchronous, and `run` what must happen on its loop."""
@@ -71,7 +73,7 @@ class Devnet:
 
     async def _open(self, tasks, opened):
         base = random.randrange(20_000, 32_000)
-        plan = Plan(TOPOLOGY, self.directory, base, INTERVALS)
+        plan = Plan(TOPOLOGY, self.directory, base, INTERVALS, proxy=PROXY)
         self.ecosystem = await opened.enter_async_context(Ecosystem(plan))
         self.police = self.ecosystem.servers[POLICE_SERVER]
         self.health = self.ecosystem.servers[HEALTH_SERVER]

@@ -180,3 +180,12 @@ def test_a_certificate_counts_from_when_it_is_added_until_it_is_taken_away(devne
     finally:
         devnet.run(declare(known))
     assert kiosk().status_code == 200
+
+
+@pytest.mark.feature("PX-30")
+def test_the_log_names_the_certificate_that_an_information_system_shows(devnet, kiosk):
+    subject = devnet.kiosk.certificate.x509.subject.rfc4514_string()
+    assert kiosk().status_code == 200
+    logs = "".join(path.read_text() for path in devnet.police.layout.home.rglob("*.log"))
+    assert f"a request for {KIOSK} came from" in logs
+    assert f"with {subject}" in logs.replace('\\"', '"')
