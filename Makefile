@@ -7,13 +7,14 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+FOREIGN := $(VENV)/foreign
 
 .PHONY: help dev demo test check conformance bench soak lock clean
 
 help: ## List these commands.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-dev: $(STAMP) ## Make .venv with everything that developing needs; PYTHON=... chooses the interpreter.
+dev: $(STAMP) $(FOREIGN)/.complete ## Make .venv with everything that developing needs; PYTHON=... chooses the interpreter.
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@python=; \
@@ -32,6 +33,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "Ready: try $(BIN)/sild --help"
+
+# What tests exchange messages with, and would not fit into the same environment.
+$(FOREIGN)/.complete: tests/foreign/provider.lock | $(STAMP)
+	@$(BIN)/python -m venv $(FOREIGN)
+	@$(FOREIGN)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
 
 demo: dev ## Bring up a whole ecosystem on this machine and tell its story.
 	@$(BIN)/sild demo
@@ -54,14 +61,15 @@ bench: dev ## Measure the message path beside its comparison.
 soak: dev ## Run the long forms of the tests.
 	@SILD_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 tests
 
-lock: ## Choose newest allowed versions again and write both lock files.
+lock: ## Choose newest allowed versions again and write all lock files.
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	python3 -m venv "$$scratch"; \
 	"$$scratch/bin/python" -m pip install --quiet uv; \
 	compile=("$$scratch/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-annotate --custom-compile-command 'make lock'); \
 	"$${compile[@]}" pyproject.toml --output-file requirements.lock; \
-	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock; \
+	"$${compile[@]}" tests/foreign/provider.in --override tests/foreign/provider.overrides --output-file tests/foreign/provider.lock
 
 clean: ## Remove what the commands above have made.
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,69 @@
+"""A published SOAP server as information system, and two security servers between it and zeep."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from foreign.plan import CLERK_SERVER, HOST, INTERVALS, TOPOLOGY, declarations
+from sild.devnet.ecosystem import Ecosystem, Plan
+from sild.devnet.ports import free_ports
+
+_ENVIRONMENT = Path(sys.prefix) / "foreign"
+_PATIENCE_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def provider_url(tmp_path_factory):
+    """Where a SOAP server that is not of this project answers."""
+    python = _ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no {_ENVIRONMENT}: `make dev` makes it")
+    (port,) = free_ports(random.randrange(20_000, 32_000), (HOST,), 1)
+    url = f"http://{HOST}:{port}/soap"
+    log = tmp_path_factory.mktemp("provider") / "log"
+    script = Path(__file__).with_name("provider.py")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [python, "-I", script, HOST, str(port)], stdout=output, stderr=output
+        )
+    try:
+        _wait_for(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE_SECONDS)
+
+
+def _wait_for(url, process, log):
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                client.get(url, params={"wsdl": ""}).raise_for_status()
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+    pytest.fail(f"the provider did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def road_url(tmp_path_factory, provider_url):
+    """Where information systems of the clerk call, with a server between them and the register."""
+    plan = Plan(
+        TOPOLOGY, tmp_path_factory.mktemp("road"), random.randrange(20_000, 32_000), INTERVALS
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Ecosystem(plan)) as ecosystem,
+    ):
+        for server, declaration in declarations(provider_url).items():
+            portal.call(ecosystem.servers[server].control.declare, declaration)
+            portal.call(ecosystem.servers[server].worker.reload)
+        yield ecosystem.servers[CLERK_SERVER].http_url
