@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from postgres import Postgres, find_binaries
+
 pytest_plugins = ["conformance", "pytester"]
 
 _REPOSITORY = Path(__file__).parent.parent
@@ -41,6 +43,16 @@ def vectors() -> Path:
 def schemas() -> Path:
     """The published XML schemas."""
     return _shared("contracts/xsd")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Postgres, None, None]:
+    """A PostgreSQL that runs; each test makes databases of its own in it."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL is installed")
+    with Postgres(binaries) as running:
+        yield running
 
 
 def _shared(name: str) -> Path:

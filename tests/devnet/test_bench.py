@@ -25,12 +25,17 @@ from sild.devnet.benchmark.figures import (
     percentile,
     summary,
 )
+from sild.devnet.benchmark.letters import Letters, answer_to, soap_path
 from sild.devnet.benchmark.load import Generator, Order
 from sild.devnet.benchmark.nginx import find_nginx
 from sild.devnet.benchmark.processes import cpu_seconds, family, memory_bytes
 from sild.devnet.benchmark.report import to_json, to_text
 from sild.devnet.benchmark.runs import Bench, Extent
+from sild.devnet.benchmark.servers import ServerPair
 from sild.model.tokens import KeyAlgorithm
+from sild.protocol.soap.message import check_consistency, read_soap
+from sild.protocol.soap.package import read_package
+from sild.protocol.soap.parts import AttachmentEnd
 from sild.runtime.clock import SystemClock
 from sild.runtime.http_server import Endpoint, Limits, serve
 
@@ -83,11 +88,11 @@ def test_the_ratio_is_of_medians():
 @pytest.mark.parametrize(
     ("found", "reached"),
     [
-        (results([100], [1000]), [True, True, True]),
-        (results([79], [1000]), [False, True, True]),
-        (results([100], [1000], idle=(140, 151)), [True, False, True]),
-        (results([100], idle=(151, 1)), [None, False, True]),
-        (Results(), [None, None, None]),
+        (results([100], [1000]), [True, True, True, None, None]),
+        (results([79], [1000]), [False, True, True, None, None]),
+        (results([100], [1000], idle=(140, 151)), [True, False, True, None, None]),
+        (results([100], idle=(151, 1)), [None, False, True, None, None]),
+        (Results(), [None] * 5),
     ],
 )
 def test_goals_are_reached_missed_or_not_measured(found, reached):
@@ -97,7 +102,19 @@ def test_goals_are_reached_missed_or_not_measured(found, reached):
 def test_memory_under_load_is_that_of_every_run():
     found = results([100], [1000])
     found.add(RATIO_CASE, SILD, run(100, memory=(301, 100)))
-    assert [goal.reached for goal in goals(found)] == [True, True, False]
+    assert [goal.reached for goal in goals(found)][:3] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("by_soap", "reached"), [((700, 900), True), ((800, 690), False), ((), None)]
+)
+def test_the_share_of_rest_is_the_least_of_the_keys(by_soap, reached):
+    found = Results()
+    for key, messages in zip((KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P256), by_soap, strict=False):
+        found.add(Case(key, Body.SOAP, 64), SILD, run(messages))
+        found.add(Case(key, Body.REST, 64), SILD, run(1000))
+    assert [goal.reached for goal in goals(found)][3:] == [reached, None]
+    assert found.share_of_rest(Body.SOAP, Body.REST) == (min(by_soap) / 1000 if by_soap else None)
 
 
 def test_a_report_tells_each_case_the_ratio_and_the_goals():
@@ -118,14 +135,15 @@ def test_json_has_every_run():
 # Choosing
 
 
-def test_all_cases_are_every_key_size_and_concurrency():
-    assert len(ALL_CASES) == len(set(ALL_CASES)) == 2 * 2 * 3
+def test_all_cases_are_every_key_and_size_and_what_is_compared_under_load():
+    assert len(ALL_CASES) == len(set(ALL_CASES)) == 2 * (2 * 3 + 4)
+    assert {case.body for case in QUICK_CASES} == set(Body)
     assert set(QUICK_CASES) < set(ALL_CASES)
     assert RATIO_CASE in QUICK_CASES
 
 
 def test_cases_are_chosen_by_all_words_of_their_names():
-    assert chosen(ALL_CASES, ["rsa-2048", "kB", "x64"]) == (RATIO_CASE,)
+    assert chosen(ALL_CASES, ["rsa-2048", "1 kB", "x64"]) == (RATIO_CASE,)
     assert {case.body for case in chosen(ALL_CASES, ["10 MB"])} == {Body.LARGE}
     assert chosen(ALL_CASES, ["x6"]) == ()
 
@@ -142,6 +160,32 @@ def test_the_first_of_several_errors_is_told():
     lone = ValueError("lone")
     assert first_of(lone) is lone
     assert first_of(ExceptionGroup("a", [ExceptionGroup("b", [lone]), OSError()])) is lone
+
+
+# SOAP messages
+
+
+@pytest.mark.parametrize("kind", [Body.SOAP, Body.SOAP_PACKAGE])
+def test_letters_are_soap_messages_of_the_size_that_repeat_each_others_header(kind):
+    letters = Letters(kind, ServerPair.soap_header(kind))
+    (asked, attached), (answered, returned) = (
+        read_letter(*letters.request(12)),
+        read_letter(*answer_to(kind, letters.request(12)[1])),
+    )
+    check_consistency(asked, answered)
+    assert (asked.is_request, answered.is_response) == (True, True)
+    assert asked.header.message_id == "bench-000000000012"
+    assert attached == returned == (2 if kind is Body.SOAP_PACKAGE else 0)
+    assert len(letters.request(1)[1]) == len(letters.request(99)[1]) == kind.size
+    assert len(answer_to(kind, letters.request(1)[1])[1]) == kind.size
+    assert letters.request(1) != letters.request(2)
+
+
+def read_letter(content_type, data):
+    """The message, and how many attachments it has."""
+    first, *attached = read_package(content_type.decode(), data)
+    ends = [each for each in attached if isinstance(each, AttachmentEnd)]
+    return read_soap(first.raw, first.content_type), len(ends)
 
 
 # Processes
@@ -210,6 +254,23 @@ def test_the_generator_tells_of_a_wrong_answer(path, why):
     assert why in answer["failed"]
 
 
+@pytest.mark.parametrize("kind", [Body.SOAP, Body.SOAP_PACKAGE])
+def test_the_generator_posts_soap_messages(kind):
+    async def posted(path):
+        server = await serve(Backend().handle, Endpoint("127.0.0.1"), Limits(), SystemClock())
+        generator = Generator()
+        soap = (kind.value, ServerPair.soap_header(kind))
+        try:
+            order = Order("127.0.0.1", server.port, path, {}, kind.size, 3, 5.0, 7, *soap)
+            return await generator.carry_out(order)
+        finally:
+            generator.close()
+            await server.close(1)
+
+    assert Load(**asyncio.run(posted(soap_path(kind)))).messages == 7
+    assert "bytes" in asyncio.run(posted("/100"))["failed"]
+
+
 def test_the_generator_tells_when_nobody_listens():
     answer = asyncio.run(Generator().carry_out(order(1, "/")))
     assert "refused" in answer["failed"]
@@ -220,19 +281,22 @@ def test_the_generator_tells_when_nobody_listens():
 
 def test_both_are_driven_alike(tmp_path):
     """A tiny run: two servers, two nginx, both driven, all stopped again."""
-    case = Case(KeyAlgorithm.EC_P256, Body.SMALL, 2)
+    bodies = (Body.SMALL, Body.SOAP, Body.SOAP_PACKAGE)
+    cases = [Case(KeyAlgorithm.EC_P256, body, 2) for body in bodies]
     extent = Extent(runs=1, seconds=0.2, warm_seconds=0.1, rest_seconds=0.0, large_runs=0)
-    bench = Bench(extent, [case], lambda _: None)
+    bench = Bench(extent, cases, lambda _: None)
     before = set(family(os.getpid()))
     asyncio.run(bench.run(tmp_path, workers=1))
     assert set(family(os.getpid())) <= before
-    ours = bench.results.find(case, SILD)
-    assert ours.rate > 0
-    assert all(
-        ours.cpu[server] > 0 and ours.memory[server] > MIB for server in (CONSUMER, PROVIDER)
-    )
+    for case in cases:
+        ours = bench.results.find(case, SILD)
+        assert ours.rate > 0
+        assert all(
+            ours.cpu[server] > 0 and ours.memory[server] > MIB for server in (CONSUMER, PROVIDER)
+        )
     if find_nginx() is None:
         pytest.skip("nginx is not installed")
-    assert bench.results.ratio(case) > 0
-    assert bench.results.tls[case.key, SILD] == bench.results.tls[case.key, NGINX]
-    assert asdict(bench.results.find(case, NGINX))["memory"][CONSUMER] > MIB
+    for case in cases:
+        assert bench.results.ratio(case) > 0
+        assert bench.results.tls[case.key, SILD] == bench.results.tls[case.key, NGINX]
+        assert asdict(bench.results.find(case, NGINX))["memory"][CONSUMER] > MIB

@@ -122,6 +122,7 @@ def health_declaration(url: str, dead_url: str) -> ServerDeclaration:
                 DeclaredRight(PORTAL, "POST", "/people"),
                 DeclaredRight(PORTAL, "*", "/tree/**"),
                 DeclaredRight(COUNTER, "GET", "/people/*/name"),
+                DeclaredRight(HAND, "*", "/tree/**"),
             ),
         ),
         replace(_open("disabled", f"{url}/disabled"), disabled_notice="closed for the summer"),

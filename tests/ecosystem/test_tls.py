@@ -91,12 +91,16 @@ def free_port():
         return found.getsockname()[1]
 
 
-def started(home, *lines):
+def started(home, *lines, http_port=0):
     """A security server of these proxy settings, and its HTTPS port for information systems."""
     port = free_port()
     home.mkdir(mode=0o700)
     settings = home / "sild.toml"
-    own = (f"client-https-port = {port}", "client-http-port = 0", 'connector-host = "127.0.0.1"')
+    own = (
+        f"client-https-port = {port}",
+        f"client-http-port = {http_port}",
+        'connector-host = "127.0.0.1"',
+    )
     settings.write_text("\n".join(("[proxy]", *own, *lines)))
     settings.chmod(0o600)
     command = (sys.executable, "-m", "sild", "security-server", "--home", str(home))
@@ -104,6 +108,30 @@ def started(home, *lines):
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     return process, port
+
+
+def until_shaken(port):
+    """What a handshake comes to once the server listens."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return shaken("127.0.0.1", port)
+        except ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.feature("IS-01")
+def test_the_port_without_tls_can_be_closed(tmp_path):
+    http_port = free_port()
+    process, port = started(tmp_path / "home", "serve-plain-http = false", http_port=http_port)
+    try:
+        until_shaken(port)
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", http_port), timeout=10)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 @pytest.mark.feature("PX-27")
@@ -114,14 +142,7 @@ def test_versions_and_suites_of_information_systems_are_settings(tmp_path):
         'client-tls-ciphers = "ECDHE-RSA-AES256-GCM-SHA384,ECDHE-ECDSA-AES256-GCM-SHA384"',
     )
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                version, suite = shaken("127.0.0.1", port)
-                break
-            except ConnectionError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        version, suite = until_shaken(port)
         assert version == "TLSv1.2"
         assert suite.endswith("AES256-GCM-SHA384")
         for refused in ({"versions": V13}, {"versions": V12, "suites": "AES128"}):

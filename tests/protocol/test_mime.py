@@ -12,6 +12,7 @@ from sild.protocol.mime import (
     MimeLimits,
     MultipartReader,
     MultipartWriter,
+    NoParts,
     PartChunk,
     PartEnd,
     PartHeaders,
@@ -139,6 +140,15 @@ def test_what_is_cut_short_or_ambiguous_is_refused(data):
     for size in (1, 5, 100_000):
         with pytest.raises(ProtocolError):
             streamed(data, size)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_that_no_part_begins_can_be_told_from_what_is_cut_short(name):
+    data = REFUSED[name]
+    for read in (whole, lambda data: streamed(data, 1)):
+        with pytest.raises(ProtocolError) as refused:
+            read(data)
+        assert isinstance(refused.value, NoParts) == (name in {"nothing", "no delimiter"})
 
 
 @pytest.mark.parametrize("data", WELL_FORMED.values(), ids=WELL_FORMED)

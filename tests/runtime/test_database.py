@@ -180,7 +180,15 @@ def test_moments_come_back_aware_and_in_utc(path):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "nonsense", "mysql://h/d", "sqlite://", "postgresql://user:secret@host/db"]
+    "url",
+    [
+        "",
+        "nonsense",
+        "mysql://h/d",
+        "sqlite://",
+        "mysql://user:secret@host/db",
+        "postgresql://user:secret@host",
+    ],
 )
 def test_an_address_that_is_not_supported_is_refused_without_its_password(url):
     with pytest.raises(DatabaseError) as raised:

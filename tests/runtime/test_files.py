@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sild.runtime.files import (
     FileError,
+    FileNotPrivate,
     FileTooLarge,
     GenerationDirectory,
     SpoolDirectory,
@@ -20,6 +21,7 @@ from sild.runtime.files import (
     SpoolUnavailable,
     make_private_directory,
     read_bounded,
+    read_private,
     write_private,
 )
 
@@ -298,3 +300,32 @@ def test_a_spool_that_has_lost_its_directory_is_unavailable(tmp_path):
     with pytest.raises(SpoolUnavailable, match="cannot spool in"):
         asyncio.run(scenario())
     directory.close()
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("bits", [0o600, 0o400, 0o640, 0o440])
+def test_a_secret_is_read_that_only_its_user_and_group_may_read(tmp_path, bits):
+    path = tmp_path / "secret"
+    write_private(path, b"12345", mode=bits)
+    assert read_private(path, 5) == b"12345"
+    with pytest.raises(FileTooLarge):
+        read_private(path, 4)
+
+
+@pytest.mark.parametrize("bits", [0o644, 0o604, 0o602, 0o620, 0o660, 0o601, 0o777])
+def test_a_secret_that_others_may_read_or_change_is_not_read(tmp_path, bits):
+    path = tmp_path / "secret"
+    write_private(path, b"12345", mode=bits)
+    with pytest.raises(FileNotPrivate, match=f"0{bits:o}"):
+        read_private(path, 5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_secret_of_another_user_is_not_read(tmp_path):
+    path = tmp_path / "secret"
+    write_private(path, b"12345")
+    os.chown(path, 12345, -1)
+    with pytest.raises(FileNotPrivate, match="belongs to user 12345"):
+        read_private(path, 5)

@@ -15,17 +15,19 @@ from components.messagelog.builders import (
 )
 from sild.components.messagelog.errors import RecordNotFound
 from sild.components.messagelog.schema import MIGRATIONS
+from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.store import MessageStore
 from sild.protocol.asic.container import read_container
 from sild.protocol.asic.verify import verify_container
 from sild.protocol.errors import GlobalConfOutdated
+from sild.runtime.clock import SystemClock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.runtime.migrations import migrate
 from sild.runtime.rpc import close_rpc, connect_rpc, serve_rpc
 from sild.servers.control import Control, Databases
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls
-from sild.servers.kept_messages import KeptMessages
+from sild.servers.kept_messages import KeptMessages, StampSources
 from sild.servers.layout import Layout
 from sild.servers.settings import SecurityServerSettings
 
@@ -35,9 +37,13 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def messages(path):
     layout, authority = Layout(path), Authority()
+    layout.run.mkdir()
     async with Database.open(f"sqlite:///{layout.message_database}") as database:
         await migrate(database, MIGRATIONS)
-        yield KeptMessages(layout.journals, database, authority, lambda: authority.approved)
+        sources = StampSources(authority, lambda: authority.approved)
+        kept = KeptMessages(layout, database, sources, MessageLogSettings(), SystemClock())
+        kept.authority = authority
+        yield kept
 
 
 async def test_what_was_just_saved_is_found_and_exported(tmp_path):

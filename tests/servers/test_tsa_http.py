@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from sild.components.messagelog.settings import MessageLogSettings
 from sild.protocol.errors import HttpError, NetworkError
 from sild.runtime.fetch import Fetcher
 from sild.servers.tsa_http import HttpTimestamps
@@ -26,7 +27,7 @@ async def authority(answer):
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server, Fetcher() as fetcher:
         port = server.sockets[0].getsockname()[1]
-        yield HttpTimestamps(fetcher), f"http://127.0.0.1:{port}/tsa", asked
+        yield HttpTimestamps(fetcher, MessageLogSettings()), f"http://127.0.0.1:{port}/tsa", asked
 
 
 def response(status, body):
@@ -63,4 +64,4 @@ async def test_an_authority_that_is_not_there_is_given_up():
         pass
     async with Fetcher() as fetcher:
         with pytest.raises(NetworkError):
-            await HttpTimestamps(fetcher).fetch_timestamp(url, b"request")
+            await HttpTimestamps(fetcher, MessageLogSettings()).fetch_timestamp(url, b"request")

@@ -26,7 +26,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         "--only",
         nargs="+",
         metavar="WORD",
-        help="only the cases whose names have all these words, such as: RSA-2048 kB x64",
+        help="only the cases whose names have all these words, such as: RSA-2048 1 kB x64",
     )
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help="processes on a server's path"

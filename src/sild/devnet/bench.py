@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sild.devnet.benchmark.figures import RATIO_CASE, Body, Case
+from sild.devnet.benchmark.figures import COMPARED, COMPARED_CONCURRENCY, RATIO_CASE, Body, Case
 from sild.devnet.benchmark.nginx import find_nginx
 from sild.devnet.benchmark.report import to_json, to_text
 from sild.devnet.benchmark.runs import Bench, Extent
@@ -21,12 +21,26 @@ QUICK = Extent(runs=2, seconds=1.5, warm_seconds=0.5, rest_seconds=1.0, large_ru
 _KEYS = (KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P256)
 _CONCURRENCIES = (1, 16, 64)
 ALL_CASES = tuple(
-    Case(key, body, concurrency) for key in _KEYS for body in Body for concurrency in _CONCURRENCIES
+    case
+    for key in _KEYS
+    for case in (
+        *(
+            Case(key, body, concurrency)
+            for body in (Body.SMALL, Body.LARGE)
+            for concurrency in _CONCURRENCIES
+        ),
+        *(Case(key, body, COMPARED_CONCURRENCY) for pair in COMPARED for body in reversed(pair)),
+    )
 )
 QUICK_CASES = (
     Case(KeyAlgorithm.RSA_2048, Body.SMALL, 1),
     RATIO_CASE,
     Case(KeyAlgorithm.RSA_2048, Body.LARGE, 1),
+    *(
+        Case(KeyAlgorithm.RSA_2048, body, COMPARED_CONCURRENCY)
+        for pair in COMPARED
+        for body in reversed(pair)
+    ),
     Case(KeyAlgorithm.EC_P256, Body.SMALL, 64),
 )
 _LONGEST_SECONDS = 1200.0

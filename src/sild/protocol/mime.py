@@ -74,6 +74,7 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=?]{1,70}")
 _CONTENT_TYPE_LIMIT = 1000
 
 
+@lru_cache(maxsize=128)
 def media_type_of(content_type: str) -> str:
     """The type and subtype of a content type, in lower case; raises InvalidContentType."""
     match = _MEDIA_TYPE.match(content_type)
@@ -98,7 +99,8 @@ def find_parameter(content_type: str, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _parameters(content_type: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=128)
+def _parameters(content_type: str) -> tuple[tuple[str, str], ...]:
     media_type_of(content_type)
     found: list[tuple[str, str]] = []
     position = content_type.find(";")
@@ -112,7 +114,7 @@ def _parameters(content_type: str) -> list[tuple[str, str]]:
         if name:
             found.append((name.lower(), value))
         position = match.end()
-    return found
+    return tuple(found)
 
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")

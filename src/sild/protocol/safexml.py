@@ -48,22 +48,26 @@ _ENCODINGS = frozenset(
     | {"ISO-8859-1", "ISO-8859-13", "ISO-8859-15", "WINDOWS-1252", "WINDOWS-1257"}
 )
 _STARTS_WITH_DOCTYPE = re.compile(rb"[^<]*(?:<\?[^<>]*>[^<]*)?<!DOCTYPE")
+# In UTF-16 of either byte order.
+_WIDE_XMLNS = b"x\0m\0l\0n\0s"
 # Above this, libxml2 wants to be told that a large document is meant.
 _LARGE = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class XmlLimits:
-    """How much of a document is read: bytes, levels, tags and attributes.
+    """How much of a document is read: bytes, levels, tags, attributes, declared namespaces.
 
-    Tags and attributes are counted before parsing, by their `<` and `=`, so text that holds many
-    of these in CDATA sections is counted too.
+    All but levels are counted before parsing, by `<`, `=` and `xmlns`, so text that holds many of
+    these is counted too. What is going to be canonicalised needs a low limit of namespaces: each
+    element then costs as much as the square of those in scope.
     """
 
     size: int = 10_000_000
     depth: int = 100
     tags: int = 400_000
     attributes: int = 400_000
+    namespaces: int = 400_000
 
 
 _DEFAULT_LIMITS = XmlLimits()
@@ -78,6 +82,8 @@ def read_xml(data: bytes, limits: XmlLimits = _DEFAULT_LIMITS) -> Element:
         raise InvalidXml(f"a document with {tags} tags is over the limit of {limits.tags}")
     if data.count(b"=") > limits.attributes:
         raise InvalidXml(f"a document has more than {limits.attributes} attributes")
+    if data.count(b"xmlns") + data.count(_WIDE_XMLNS) > limits.namespaces:
+        raise InvalidXml(f"a document declares more than {limits.namespaces} namespaces")
     # Not the guard itself, which is below: it saves what reading an internal subset may cost.
     if _STARTS_WITH_DOCTYPE.match(data):
         raise InvalidXml("a document type declaration is not allowed")
@@ -86,7 +92,8 @@ def read_xml(data: bytes, limits: XmlLimits = _DEFAULT_LIMITS) -> Element:
     except (etree.LxmlError, ValueError) as error:
         raise InvalidXml(f"not well-formed XML: {error}") from None
     _check_document(root)
-    if tags > limits.depth and _depth_test(limits.depth)(root):
+    # Elements so deep have as many start tags, and end tags but for the innermost.
+    if tags > 2 * limits.depth and _depth_test(limits.depth)(root):
         raise InvalidXml(f"elements are nested more than {limits.depth} levels deep")
     return root
 

@@ -1,13 +1,14 @@
 """Engines and transactions, on SQLAlchemy Core.
 
 SQLite is the embedded engine: a private file in WAL mode whose commits are synced before they
-return. Only processes off the message path import this module.
+return. PostgreSQL is the other, with the commits that its own configuration makes. Only processes
+off the message path import this module.
 """
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,16 @@ from sild.runtime.files import make_private_directory
 # What a transaction is for, as an execution option that the "begin" event reads.
 _PURPOSE = "sild_purpose"
 # Their subclasses, IntegrityError among them, tell of the statement and not of the database.
-_NOT_SERVING = {sql_errors.OperationalError, sql_errors.InterfaceError, sql_errors.DatabaseError}
+_NOT_SERVING = {
+    sql_errors.OperationalError,
+    sql_errors.InterfaceError,
+    sql_errors.DatabaseError,
+    sql_errors.DBAPIError,
+}
 _BEGIN = {"write": "BEGIN IMMEDIATE", "read": "BEGIN", "migrate": "BEGIN IMMEDIATE"}
+# Whoever migrates holds this lock of PostgreSQL's, so that two who start at once do not.
+_MIGRATION_LOCK = 0x51D
+_READ_ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 class DatabaseError(Exception):
@@ -74,16 +83,21 @@ class Database:
 
     @classmethod
     def open(cls, url: str, options: DatabaseOptions | None = None) -> Self:
-        """Open `sqlite:////the/absolute/path`, made if there is none; connects when first used."""
+        """Open `sqlite:////the/absolute/path`, made if there is none, or `postgresql://...`.
+
+        Connects when first used.
+        """
         try:
             parsed = make_url(url)
-        except sql_errors.ArgumentError as error:
+        except (sql_errors.ArgumentError, ValueError) as error:
             raise DatabaseError("the database's address is not a URL") from error
-        if parsed.drivername != "sqlite" or not parsed.database:
+        opening = _ENGINES.get(parsed.drivername)
+        if opening is None or not parsed.database:
             raise DatabaseError(
-                f"a database of {parsed.drivername!r} is not supported, write sqlite:////a/file.db"
+                f"a database of {parsed.drivername!r} is not supported, write sqlite:////a/file.db "
+                "or postgresql://user:password@host/name"
             )
-        return cls(_sqlite_engine(parsed, options or DatabaseOptions()))
+        return cls(opening(parsed, options or DatabaseOptions()))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -101,6 +115,10 @@ class Database:
     async def migrating(self) -> AsyncIterator[AsyncConnection]:
         """Change the schema: all of the block or nothing of it, foreign keys checked at the end."""
         async with self._begin("migrate") as connection:
+            if connection.dialect.name != "sqlite":
+                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                yield connection
+                return
             try:
                 yield connection
                 check = await connection.exec_driver_sql("PRAGMA foreign_key_check")
@@ -124,9 +142,18 @@ class Database:
 
     @asynccontextmanager
     async def _begin(self, purpose: str) -> AsyncIterator[AsyncConnection]:
-        engine = self._engine.execution_options(**{_PURPOSE: purpose})
+        options: Mapping[str, object] = {_PURPOSE: purpose}
+        if purpose == "read" and self._engine.dialect.name == "postgresql":
+            options = _READ_ONE_STATE
+        engine = self._engine.execution_options(**options)
         try:
-            async with engine.begin() as connection:
+            async with AsyncExitStack() as opened:
+                try:
+                    connection = await opened.enter_async_context(engine.begin())
+                except OSError as error:  # a TimeoutError is one
+                    reason = str(error) or type(error).__name__
+                    message = f"the database cannot be reached: {reason}"
+                    raise DatabaseUnavailable(message) from error
                 yield connection
         except sql_errors.TimeoutError as error:
             raise DatabaseUnavailable("every connection to the database is in use") from error
@@ -173,3 +200,23 @@ def _sqlite_engine(url: URL, options: DatabaseOptions) -> AsyncEngine:
         connection.exec_driver_sql(_BEGIN[purpose])
 
     return engine
+
+
+def _postgresql_engine(url: URL, options: DatabaseOptions) -> AsyncEngine:
+    waits = str(int(options.busy_timeout * 1000))
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=options.connections,
+        max_overflow=0,
+        pool_timeout=options.busy_timeout,
+        # A connection that its server has closed meanwhile is made anew.
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "timeout": options.busy_timeout,
+            "server_settings": {"lock_timeout": waits, "application_name": "sild"},
+        },
+    )
+
+
+_ENGINES = {"sqlite": _sqlite_engine, "postgresql": _postgresql_engine}

@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 _T = TypeVar("_T")
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
+_BEYOND_GROUP_READ = 0o037
 
 
 class FileError(Exception):
@@ -26,6 +27,10 @@ class FileError(Exception):
 
 class FileTooLarge(FileError):
     """A file holds more than its reader allows."""
+
+
+class FileNotPrivate(FileError):
+    """A file that must be a secret could be read or written by others."""
 
 
 class SpoolError(Exception):
@@ -81,9 +86,31 @@ def write_private(path: Path, content: bytes, *, mode: int = _PRIVATE_FILE) -> N
 def read_bounded(path: Path, limit: int) -> bytes:
     """Read a whole file of at most `limit` bytes."""
     with path.open("rb") as file:
-        content = file.read(limit + 1)
+        return _read_at_most(file, limit)
+
+
+def read_private(path: Path, limit: int) -> bytes:
+    """Read a secret of at most `limit` bytes; raises FileNotPrivate where others could have, too.
+
+    The file must belong to this user or to root. Its group may read it, as that is how
+    orchestrators hand secrets over.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & _BEYOND_GROUP_READ:
+            raise FileNotPrivate(
+                f"{path} has mode {mode:04o}, so others may read or change it: chmod 600 it"
+            )
+        if found.st_uid not in {os.geteuid(), 0}:
+            raise FileNotPrivate(f"{path} belongs to user {found.st_uid}, who may change it")
+        return _read_at_most(file, limit)
+
+
+def _read_at_most(file: BinaryIO, limit: int) -> bytes:
+    content = file.read(limit + 1)
     if len(content) > limit:
-        raise FileTooLarge(f"{path} holds more than {limit} bytes")
+        raise FileTooLarge(f"{file.name} holds more than {limit} bytes")
     return content
 
 

@@ -91,6 +91,11 @@ class HttpClientPool:
     async def __aexit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open, those that rest among them."""
+        return len(self._connections)
+
     async def connect(self, target: Target) -> Connection:
         """Lease a connection, one that rests or else a new one; use it as a context."""
         connection = self._rested(target) or await self._place(target)

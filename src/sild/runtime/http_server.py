@@ -83,6 +83,11 @@ class HttpServer:
         self._emptied: asyncio.Future[None] | None = None
         self._date = (-1, b"")
 
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open or being established."""
+        return len(self._connections) + len(self._newcomers)
+
     async def start(self) -> None:
         """Open the listening sockets."""
         endpoint = self._endpoint

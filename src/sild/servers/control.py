@@ -5,16 +5,21 @@ server's own, swapped as a whole whenever something in it has changed.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from sild.components.confclient.cache import CachedConf, generation_of, read_cached
 from sild.components.confclient.download import ConfigurationClient, Places
+from sild.components.messagelog.authorities import ChosenService
+from sild.components.messagelog.errors import NoTimestampingProvider
 from sild.components.messagelog.records import RecordSummary
+from sild.components.messagelog.settling import SettleCalls
 from sild.components.serverconf.clients import Clients
 from sild.components.serverconf.declaration import ServerDeclaration, apply_declaration
 from sild.components.serverconf.errors import ServerNotSet
@@ -39,11 +44,13 @@ from sild.protocol.errors import (
     GlobalConfError,
     GlobalConfOutdated,
     MalformedGlobalConf,
+    TimestampRefused,
 )
+from sild.protocol.globalconf.shared_parameters import TimestampingService
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import read_certificate
-from sild.protocol.pki.trust import ApprovedTsa
 from sild.runtime.clock import Clock, SystemClock
+from sild.runtime.cron import Cron
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import FileError
@@ -51,10 +58,11 @@ from sild.runtime.packing import PackingError
 from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
 from sild.runtime.schedule import Job, Period, Schedule
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls, ControlStatus
-from sild.servers.databases import open_database
+from sild.servers.databases import open_database, open_message_database
 from sild.servers.internal_tls import make_internal_tls
-from sild.servers.kept_messages import KeptMessages
+from sild.servers.kept_messages import KeptMessages, StampSources
 from sild.servers.layout import Layout
+from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.ocsp_http import HttpOcsp
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.snapshots import read_snapshot, write_snapshot
@@ -62,6 +70,13 @@ from sild.servers.tsa_http import HttpTimestamps
 from sild.servers.worker_calls import WorkerCalls
 
 _LOG = logging.getLogger(__name__)
+# A time-stamp is asked for no more often, and no more seldom (PR-GCONF says nothing of it).
+_SHORTEST_STAMPING, _LONGEST_STAMPING = 60.0, 86_400.0
+# How often is looked whether it is time to clean.
+_LOOK_INTERVAL = 1.0
+# How often the workers are told how time-stamping stands, in seconds.
+_TELL_INTERVAL = 10.0
+_STAMPING_ERRORS = (NoTimestampingProvider, TimestampRefused, GlobalConfError)
 # A journal that cannot be taken is reported no more often than this, in seconds.
 _TAKE_RETRY = 10.0
 
@@ -99,8 +114,13 @@ class Control:
         )
         self._ocsp_cache = OcspCache(layout.ocsp_cache)
         self._ocsp = OcspRefresher(self._ocsp_cache, HttpOcsp(fetcher), self._clock, settings.ocsp)
-        self._messages = KeptMessages(
-            layout.journals, databases.messages, HttpTimestamps(fetcher), self._tsas
+        asking = HttpTimestamps(fetcher, settings.message_log)
+        self.messages = KeptMessages(
+            layout,
+            databases.messages,
+            StampSources(asking, self._tsas),
+            settings.message_log,
+            self._clock,
         )
         self._cached: CachedConf | None = None
         self._base: ServerSnapshot | None = None
@@ -123,14 +143,50 @@ class Control:
         self._schedule.every(
             "snapshot", Period(interval, interval, expected=(RpcError,)), self._update
         )
-        taking = self._settings.message_log.take_interval
-        retry = max(taking, _TAKE_RETRY)
-        self._schedule.every("message-log", Period(taking, retry), self._messages.take)
+        self._plan_log()
         return self._schedule.every(
             "global-configuration",
             Period(times.update_interval, times.retry_interval, expected=(GlobalConfError,)),
             self._download,
         )
+
+    def _plan_log(self) -> None:
+        settings = self._settings.message_log
+        taking = settings.take_interval
+        retry = max(taking, _TAKE_RETRY)
+        # What was logged before the log was switched off is taken all the same.
+        self._schedule.every("message-log", Period(taking, retry), self.messages.take)
+        self._clean_times = Cron.read(settings.clean_interval)
+        self._clean_due = self._clean_times.next_after(self._clock.now())
+        cleaning = Period(_LOOK_INTERVAL, _LOOK_INTERVAL)
+        self._schedule.every("message-log-cleaning", cleaning, self._clean)
+        if not settings.enabled:
+            return
+        telling = min(_TELL_INTERVAL, settings.acceptable_timestamp_failure_period / 4 or inf)
+        self._schedule.every(
+            "time-stamping-standing", Period(telling, telling), self.messages.tell_standing
+        )
+        self._stamping = self._schedule.every(
+            "time-stamping", Period(_SHORTEST_STAMPING, _SHORTEST_STAMPING), self._stamp
+        )
+
+    async def _stamp(self) -> int:
+        """Time-stamp what waits, and come again when the global configuration says so."""
+        wanted = _SHORTEST_STAMPING
+        with contextlib.suppress(GlobalConfError):
+            wanted = self._conf().conf.timestamping_interval_seconds
+        retry = min(self._settings.message_log.timestamp_retry_delay or wanted, wanted)
+        self._stamping.period = Period(_clamped(wanted), _clamped(retry), expected=_STAMPING_ERRORS)
+        return await self.messages.stamp_waiting()
+
+    async def _clean(self) -> int:
+        """Clean the log if it is time to."""
+        now = self._clock.now()
+        if self._clean_due is None or now < self._clean_due:
+            return 0
+        deleted = await self.messages.clean()
+        self._clean_due = self._clean_times.next_after(now)
+        return deleted
 
     async def run(self) -> None:
         """Do all jobs until cancelled."""
@@ -147,6 +203,7 @@ class Control:
             tuple(str(signing.member) for signing in self._usable.signing),
             self._usable.authentication is not None,
             self._usable.refusals,
+            await self.messages.status(),
         )
 
     async def declare(self, declaration: ServerDeclaration) -> None:
@@ -193,23 +250,35 @@ class Control:
 
     async def find_records(self, query_id: str) -> tuple[RecordSummary, ...]:
         """The message records with this query id, in the order of the log."""
-        return await self._messages.find(query_id)
+        return await self.messages.find(query_id)
 
     async def record_count(self) -> int:
         """How many message records there are."""
-        return await self._messages.count()
+        return await self.messages.count()
 
     async def export_container(
         self, query_id: str, owner: ClientId, is_response: bool, path: str
     ) -> str:
         """Write the owner's request or response with this id as a container; give its path."""
-        written = await self._messages.export(query_id, owner, Path(path), is_response=is_response)
+        written = await self.messages.export(query_id, owner, Path(path), is_response=is_response)
         return str(written)
 
-    def _tsas(self) -> tuple[ApprovedTsa, ...]:
+    async def stamp_waiting(self) -> int:
+        """Time-stamp all records that wait, now; give how many there were."""
+        return await self.messages.stamp_waiting()
+
+    async def timestamping_services(self) -> tuple[ChosenService, ...]:
+        """The time-stamping services that were chosen for this server."""
+        return await self.messages.services()
+
+    async def choose_timestamping_services(self, services: tuple[ChosenService, ...]) -> None:
+        """Use these approved services, top to bottom."""
+        await self.messages.choose_services(services)
+
+    def _tsas(self) -> tuple[TimestampingService, ...]:
         conf = self._conf().conf
         conf.check_valid(self._clock.now())
-        return conf.trust(conf.instance).tsas
+        return conf.timestamping_services
 
     async def _download(self) -> datetime:
         try:
@@ -306,6 +375,10 @@ class Control:
                 _LOG.debug("a worker did not reload, it will by itself: %s", error)
 
 
+def _clamped(seconds: float) -> float:
+    return min(max(seconds, _SHORTEST_STAMPING), _LONGEST_STAMPING)
+
+
 def _standing_snapshot(path: Path) -> ServerSnapshot | None:
     try:
         return read_snapshot(path)
@@ -320,12 +393,14 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
     async with AsyncExitStack() as opened:
         databases = Databases(
             await opened.enter_async_context(open_database(layout.server_database)),
-            await opened.enter_async_context(open_database(layout.message_database)),
+            await opened.enter_async_context(open_message_database(layout, settings.message_log)),
         )
         fetcher = await opened.enter_async_context(Fetcher())
         control = Control(layout, settings, databases, fetcher)
         rpc = await serve_rpc(layout.control_socket, control, ControlCalls, CONTROL_OPTIONS)
         opened.push_async_callback(rpc.close)
+        settling = await serve_rpc(layout.log_socket, control.messages, SettleCalls, LOG_OPTIONS)
+        opened.push_async_callback(settling.close)
         await _until_stopped(control)
 
 

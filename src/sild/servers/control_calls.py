@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sild.components.messagelog.errors import NoTimestampingProvider, RecordNotFound
+from sild.components.messagelog.authorities import ChosenService
+from sild.components.messagelog.errors import (
+    NoTimestampingProvider,
+    RecordNotFound,
+    TimestampingServiceNotFound,
+)
 from sild.components.messagelog.records import RecordSummary
 from sild.components.serverconf.declaration import ServerDeclaration
 from sild.components.signer.usable import Refusal
@@ -12,6 +17,7 @@ from sild.model.tokens import CertificateEntry
 from sild.protocol.errors import GlobalConfOutdated, TimestampRefused
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.rpc import RpcOptions
+from sild.servers.kept_messages import MessageLogStatus
 
 CONTROL_OPTIONS = RpcOptions(
     errors={
@@ -19,13 +25,14 @@ CONTROL_OPTIONS = RpcOptions(
         for error in (
             RecordNotFound,
             NoTimestampingProvider,
+            TimestampingServiceNotFound,
             TimestampRefused,
             GlobalConfOutdated,
             OSError,
         )
     },
     # Several time-stamping authorities may have to be waited for.
-    timeouts={"export_container": 120.0},
+    timeouts={"export_container": 120.0, "stamp_waiting": 300.0},
 )
 
 
@@ -40,6 +47,7 @@ class ControlStatus:
     signing_members: tuple[str, ...]
     authenticated: bool
     refusals: tuple[Refusal, ...]
+    message_log: MessageLogStatus
 
 
 class ControlCalls(Protocol):
@@ -71,6 +79,24 @@ class ControlCalls(Protocol):
 
     async def record_count(self) -> int:
         """How many message records there are."""
+        ...
+
+    async def stamp_waiting(self) -> int:
+        """Time-stamp all records that wait, now; give how many there were.
+
+        Raises NoTimestampingProvider, TimestampRefused, GlobalConfOutdated.
+        """
+        ...
+
+    async def timestamping_services(self) -> tuple[ChosenService, ...]:
+        """The services that were chosen for this server; where none were, all approved are used."""
+        ...
+
+    async def choose_timestamping_services(self, services: tuple[ChosenService, ...]) -> None:
+        """Use these approved services, top to bottom.
+
+        Raises TimestampingServiceNotFound, GlobalConfOutdated.
+        """
         ...
 
     async def export_container(

@@ -75,6 +75,16 @@ class Layout:
         return self.home / "messagelog.db"
 
     @property
+    def log_socket(self) -> Path:
+        """Where control settles what workers have logged."""
+        return self.run / "log.sock"
+
+    @property
+    def stamping_standing(self) -> Path:
+        """How time-stamping stands, as control tells the workers."""
+        return self.run / "time-stamping"
+
+    @property
     def journals(self) -> Path:
         """The workers' journals, those of workers that are no more among them."""
         return self.home / "journal"

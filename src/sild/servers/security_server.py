@@ -96,7 +96,8 @@ def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
     from sild.servers.databases import migrate_databases  # noqa: PLC0415 - so is this
 
     try:
-        return _process("migrations", settings, partial(migrate_databases, layout))
+        migrating = partial(migrate_databases, layout, settings.message_log)
+        return _process("migrations", settings, migrating)
     except DatabaseError as error:
         _LOG.error("%s", error)
         return 1

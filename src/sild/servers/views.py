@@ -37,6 +37,11 @@ class CurrentView:
         return self._view
 
     @property
+    def latest(self) -> View | None:
+        """The last view, also where no message may use it any more."""
+        return self._view
+
+    @property
     def generation(self) -> int:
         """The generation of the snapshot in use; 0 where there is none."""
         return self._view.snapshot.generation if self._view else 0

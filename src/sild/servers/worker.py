@@ -13,7 +13,10 @@ import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sild.components.messagelog.log import JournalLog
+from sild.components.messagelog.log import Conditions, JournalLog
+from sild.components.messagelog.off import NoLog
+from sild.components.messagelog.settling import SettleCalls, Settling
+from sild.components.messagelog.standing import StampingGate
 from sild.components.proxy.client_side import ClientSide
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.listeners import CannotListen, Listeners, Sides
@@ -34,7 +37,7 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
 from sild.runtime.http_client import ClientLimits, HttpClientPool
 from sild.runtime.journal import Journal, JournalLimits
-from sild.runtime.rpc import RpcError, RpcServer, serve_rpc
+from sild.runtime.rpc import RpcError, RpcServer, connect_rpc, serve_rpc
 from sild.runtime.tls import (
     AnyCertificate,
     SwappableContext,
@@ -44,6 +47,7 @@ from sild.runtime.tls import (
 )
 from sild.servers.internal_tls import read_internal_tls
 from sild.servers.layout import Layout
+from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.server_tls import ServerTls, information_system_policy
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.views import CurrentView
@@ -79,9 +83,10 @@ class Worker:
         self._view = CurrentView(layout, self._clock)
         self._tls = ServerTls(settings.proxy)
         self._spool = SpoolDirectory(layout.spool(number), _spool_limits(settings.proxy))
+        self._journal_name = layout.journal(number).name
         self._journal = Journal.open(
             layout.journal(number),
-            f"worker-{number}",
+            self._journal_name,
             JournalLimits(segment_bytes=settings.message_log.segment_bytes),
             self._clock,
         )
@@ -98,7 +103,7 @@ class Worker:
         self._queues = queues = SigningQueues(
             self._signer, self._tasks.create_task, clock.now, settings.batch_limit
         )
-        log = JournalLog(self._journal, self._settings.message_log, clock, self._tasks.create_task)
+        log = self._log()
         sender = Sender(queues, log, self._spool, clock)
         exchanges = Exchanges(self._view, log, sender, self._spool, clock, settings, self._steps)
         routing = Routing(clock, settings.route_memory_seconds)
@@ -116,6 +121,21 @@ class Worker:
             server_context(self._policy, self._internal, AnyCertificate.WANTED)
         )
         return Listeners(exchanges, sides, internal)
+
+    def _log(self) -> JournalLog | NoLog:
+        settings, spawn = self._settings.message_log, self._tasks.create_task
+        if not settings.enabled:
+            return NoLog()
+        at_once = settings.timestamp_immediately
+        # A message that waits for its own time-stamp waits for no other.
+        period = 0 if at_once else settings.acceptable_timestamp_failure_period
+        gate = StampingGate(self._layout.stamping_standing, period, self._clock)
+        settle = None
+        if at_once or settings.commit_to_database:
+            calls = connect_rpc(self._layout.log_socket, SettleCalls, LOG_OPTIONS)  # type: ignore[type-abstract]
+            settle = Settling(calls, self._journal_name, spawn, stamped=at_once).settle
+        conditions = Conditions(gate.check, settle)
+        return JournalLog(self._journal, settings, self._clock, spawn, conditions)
 
     def _unverified(self) -> ssl.SSLContext:
         return self._unverified_context
@@ -205,7 +225,15 @@ class Worker:
     async def status(self) -> WorkerStatus:
         """How it fares."""
         ready = self._serving and self._view.is_ready
-        return WorkerStatus(self._view.generation, ready, self._spool.on_disk)
+        pools = (self._peers_pool, self._ocsp_pool, self._pools)
+        return WorkerStatus(
+            self._view.generation,
+            ready,
+            self._spool.on_disk,
+            tasks=len(asyncio.all_tasks()),
+            accepted_connections=self._listeners.connection_count,
+            opened_connections=sum(pool.connection_count for pool in pools),
+        )
 
     async def reload(self) -> None:
         """Look at the snapshot and the global configuration now."""

@@ -12,6 +12,11 @@ class WorkerStatus:
     ready: bool
     """Whether it can exchange messages: configured, certified, and the configuration valid."""
     spooled_bytes: int
+    tasks: int
+    """Of the event loop: one for each accepted connection, those of exchanges, and a few more."""
+    accepted_connections: int
+    opened_connections: int
+    """Those that rest in a pool among them."""
 
 
 class WorkerCalls(Protocol):

@@ -9,15 +9,18 @@ from pathlib import Path
 from pki_builder import MEMBER, NOON, TestTsa
 from signing_builder import ATTACHMENT, MESSAGE, TestSigner
 from sild.components.messagelog.containers import SignedDocuments
+from sild.components.messagelog.encryption import open_cipher
 from sild.components.messagelog.entries import read_entry
 from sild.components.messagelog.index import JournalTaker, TakeLimits
-from sild.components.messagelog.log import JournalLog
+from sild.components.messagelog.log import Conditions, JournalLog
 from sild.components.messagelog.schema import MIGRATIONS
 from sild.components.messagelog.settings import MessageLogSettings
+from sild.components.messagelog.stamps import StampStore
 from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
 from sild.model.messages import MessageRecord
 from sild.protocol.errors import NetworkError
+from sild.protocol.globalconf.shared_parameters import TimestampingService
 from sild.runtime.clock import SystemClock
 from sild.runtime.database import Database
 from sild.runtime.files import SpoolDirectory, SpoolLimits
@@ -90,7 +93,7 @@ class Writer:
 
 
 @asynccontextmanager
-async def writing(path, name="worker-0", *, clock=None, limits=None, **settings):
+async def writing(path, name="worker-0", *, clock=None, limits=None, conditions=None, **settings):
     """A worker's message log; its journal is in the folder `journal` of the path."""
     clock = clock or SystemClock()
     directory = path / "journal" / name
@@ -99,7 +102,8 @@ async def writing(path, name="worker-0", *, clock=None, limits=None, **settings)
         Journal.open(directory, name, limits, clock) as journal,
         asyncio.TaskGroup() as tasks,
     ):
-        log = JournalLog(journal, MessageLogSettings(**settings), clock, tasks.create_task)
+        told = conditions(tasks) if conditions else Conditions()
+        log = JournalLog(journal, MessageLogSettings(**settings), clock, tasks.create_task, told)
         yield Writer(log, journal, directory, spool, tasks)
     spool.close()
 
@@ -107,11 +111,16 @@ async def writing(path, name="worker-0", *, clock=None, limits=None, **settings)
 SMALL_SEGMENTS = JournalLimits(segment_bytes=100_000)
 
 
+def service(url="http://tsa.test/", tsa=TSA, cost=None, name="Test TSA"):
+    """A time-stamping service as the global configuration approves it."""
+    return TimestampingService(name, url, tsa.signer.certificate, cost)
+
+
 @dataclass
 class Authority:
     """Time-stamping authorities that answer or are silent, by their addresses."""
 
-    approved: tuple = (TSA.approved(),)
+    approved: tuple = (service(),)
     answers: dict = field(default_factory=lambda: {"http://tsa.test/": TSA})
     asked: list = field(default_factory=list)
 
@@ -126,14 +135,15 @@ class Authority:
 class Kept:
     """Control's side."""
 
-    def __init__(self, path, database, limits):
+    def __init__(self, path, database, limits, settings):
         self.database = database
         self.folder = path / "journal"
-        self.store = MessageStore(database)
+        self.store = MessageStore(database, open_cipher(settings))
+        self.stamps = StampStore(database)
         self.taker = JournalTaker(self.folder, self.store, limits)
         self.authority = Authority()
         self.timestamping = Timestamping(
-            self.store, self.authority, lambda: self.authority.approved
+            (self.store, self.stamps), self.authority, lambda: self.authority.approved, settings
         )
         self.documents = SignedDocuments(self.store, self.timestamping)
 
@@ -150,9 +160,14 @@ class Kept:
             return list(await connection.exec_driver_sql(sql))
 
 
+def url_at(path):
+    """Where the database of a path is; the fixture `engine` says otherwise."""
+    return f"sqlite:///{path / 'messagelog.db'}"
+
+
 @asynccontextmanager
-async def keeping(path, limits=None):
-    """Control's side of the message log, its database in the path."""
-    async with Database.open(f"sqlite:///{path / 'messagelog.db'}") as database:
+async def keeping(path, limits=None, **settings):
+    """Control's side of the message log, its database that of the path."""
+    async with Database.open(url_at(path)) as database:
         await migrate(database, MIGRATIONS)
-        yield Kept(path, database, limits or TakeLimits())
+        yield Kept(path, database, limits or TakeLimits(), MessageLogSettings(**settings))

@@ -23,7 +23,7 @@ from sild.protocol.asic.verify import verify_container
 from sild.protocol.errors import TimestampRefused
 from sild.protocol.ids import ClientId
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 MIB = 1024 * 1024
 

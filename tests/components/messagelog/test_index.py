@@ -18,7 +18,7 @@ from sild.components.messagelog.index import JournalTaker, TakeLimits
 from sild.runtime.database import DatabaseUnavailable
 from sild.runtime.journal import JournalCorrupt
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 MIB = 1024 * 1024
 FEW = TakeLimits(entries=3)
@@ -85,26 +85,37 @@ async def test_segments_are_released_once_they_are_taken(tmp_path):
         assert await kept.store.count() == 16
 
 
-async def test_a_failed_transaction_takes_and_releases_nothing(tmp_path):
+FULL = {
+    "sqlite": (
+        "CREATE TRIGGER no_room BEFORE INSERT ON messagelog_record WHEN NEW.query_id = '4' BEGIN SELECT RAISE(ABORT, 'no_room'); END",
+        "DROP TRIGGER no_room",
+    ),
+    "postgresql": (
+        "ALTER TABLE messagelog_record ADD CONSTRAINT no_room CHECK (query_id <> '4')",
+        "ALTER TABLE messagelog_record DROP CONSTRAINT no_room",
+    ),
+}
+
+
+async def test_a_failed_transaction_takes_and_releases_nothing(tmp_path, engine):
+    fill, empty = FULL[engine]
     async with keeping(tmp_path) as kept, writing(tmp_path, limits=SMALL_SEGMENTS) as writer:
         for number in range(5):
             await writer.log.save(plain_record(str(number)), b"x" * 60_000)
         before = segments(kept)
         async with kept.database.transaction() as connection:
-            await connection.exec_driver_sql(
-                "CREATE TRIGGER full BEFORE INSERT ON messagelog_record WHEN NEW.query_id = '4' "
-                "BEGIN SELECT RAISE(ABORT, 'no room'); END"
-            )
-        with pytest.raises(Exception, match="no room"):
+            await connection.exec_driver_sql(fill)
+        with pytest.raises(Exception, match="no_room"):
             await kept.taker.take_all()
         assert segments(kept) == before
         assert await kept.store.count() == 0
         assert await kept.rows("SELECT count(*) FROM messagelog_signature") == [(0,)]
         async with kept.database.transaction() as connection:
-            await connection.exec_driver_sql("DROP TRIGGER full")
+            await connection.exec_driver_sql(empty)
         assert await kept.taker.take_all() == 5
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_database_that_does_not_serve_leaves_the_journal_as_it_is(tmp_path):
     async with keeping(tmp_path) as kept, writing(tmp_path) as writer:
         await writer.log.save(plain_record(), None)
@@ -117,6 +128,23 @@ async def test_a_database_that_does_not_serve_leaves_the_journal_as_it_is(tmp_pa
             await connection.exec_driver_sql("ALTER TABLE away RENAME TO messagelog_piece")
             await connection.exec_driver_sql("ALTER TABLE gone RENAME TO messagelog_record")
         assert await kept.taker.take_all() == 1
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_a_server_that_goes_away_leaves_the_journal_as_it_is(tmp_path, postgres, mode):
+    async with keeping(tmp_path) as kept, writing(tmp_path) as writer:
+        await writer.log.save(plain_record("a"), None)
+        assert await kept.taker.take_all() == 1
+        postgres.stop(mode)
+        try:
+            await writer.log.save(plain_record("b"), None)
+            with pytest.raises(DatabaseUnavailable):
+                await kept.taker.take_all()
+        finally:
+            postgres.start()
+        assert await kept.taker.take_all() == 1
+        assert [each.query_id for each in await kept.summaries()] == ["a", "b"]
 
 
 async def test_journals_of_workers_past_and_present_are_taken_in_one_order(tmp_path):

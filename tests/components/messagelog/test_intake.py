@@ -48,7 +48,11 @@ def test_pieces_are_numbered_and_belong_to_the_record_behind_them():
         record("s/3", 4, b"body"),
         record("s/4"),
     )
-    assert intake.pieces == [Piece("s/1", 0, b"ab"), Piece("s/2", 0, b"x"), Piece("s/1", 1, b"c")]
+    assert intake.pieces == [
+        Piece("s/1", 0, b"ab"),
+        Piece("s/2", 0, b"x"),
+        Piece("s/1", 1, b"c", 2),
+    ]
     assert [new.body_key for new in intake.records] == ["s/2", "s/1", None, None]
     assert [new.position.offset for new in intake.records] == [3, 4, 5, 6]
     assert (intake.unfinished, intake.dropped) == ({}, set())
@@ -58,7 +62,7 @@ def test_a_body_may_go_on_in_the_next_intake():
     first = take(BodyEntry("s/1", b"ab"))
     assert first.unfinished == {"s/1": Unfinished(1, 2)}
     second = take(BodyEntry("s/1", b"c"), record("s/1", 3), unfinished=first.unfinished)
-    assert second.pieces == [Piece("s/1", 1, b"c")]
+    assert second.pieces == [Piece("s/1", 1, b"c", 2)]
     assert (second.unfinished, second.dropped) == ({}, set())
 
 

@@ -10,7 +10,7 @@ from sild.components.messagelog.tables import METADATA
 from sild.protocol.ids import ClientId
 from sild.runtime.migrations import find_differences
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 OTHER = ClientId("DEV", "GOV", "M1")
 

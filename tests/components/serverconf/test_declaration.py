@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from components.serverconf.builders import CALLER, OWNER, PROVIDER, SERVER, empty_conf, server_conf
@@ -165,10 +167,55 @@ async def test_what_was_there_before_is_replaced(tmp_path, certificate):
         assert set(getattr(snapshot, part)) == set(getattr(fresh, part))
 
 
+def soap(code, version=None, **more):
+    return DeclaredService(code, "http://x", type=ServiceType.WSDL, version=version, **more)
+
+
+async def test_soap_services_are_told_apart_by_their_versions(tmp_path, certificate):
+    services = (soap("s"), soap("s", "v1", rights=(DeclaredRight(GROUP),)), soap("t", "v1"))
+    async with empty_conf(tmp_path) as conf:
+        snapshot = await apply(conf, declared(certificate, services=services))
+        rows = await dump(conf)
+        assert await apply(conf, declared(certificate, services=services)) == snapshot
+        assert await dump(conf) == rows
+        fewer = await apply(conf, declared(certificate, services=services[1:]))
+    assert [service.id for service in snapshot.services] == [
+        ServiceId(PROVIDER, "s"),
+        ServiceId(PROVIDER, "s", "v1"),
+        ServiceId(PROVIDER, "t", "v1"),
+    ]
+    assert {service.type for service in snapshot.services} == {ServiceType.WSDL}
+    assert [service.id.service_version for service in fewer.services] == ["v1", "v1"]
+    assert snapshot.rights == fewer.rights == (AccessRight(Endpoint(PROVIDER, "s"), GROUP),)
+
+
+async def test_a_member_may_offer_soap_services(tmp_path):
+    owner = DeclaredClient(OWNER, services=(soap("s", rights=(DeclaredRight(GROUP),)),))
+    async with empty_conf(tmp_path) as conf:
+        snapshot = await apply(conf, ServerDeclaration(SERVER, (owner,)))
+    assert [service.id for service in snapshot.services] == [ServiceId(OWNER, "s")]
+    assert [right.subject for right in snapshot.rights] == [GROUP]
+
+
+async def test_a_service_may_become_one_of_the_other_protocol(tmp_path, certificate):
+    rest = DeclaredService("s", "http://x")
+    async with empty_conf(tmp_path) as conf:
+        for service in (rest, soap("s"), rest):
+            snapshot = await apply(conf, declared(certificate, services=(service,)))
+            assert [each.type for each in snapshot.services] == [service.type]
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
         ({"services": (PEOPLE, PEOPLE)}, InvalidConfiguration),
+        ({"services": (soap("s"), soap("s"))}, InvalidConfiguration),
+        ({"services": (soap("getWsdl"),)}, InvalidConfiguration),
+        ({"services": (soap("s", "v/1"),)}, InvalidConfiguration),
+        ({"services": (replace(soap("s"), url="ftp://x"),)}, InvalidConfiguration),
+        ({"services": (soap("s", timeout_seconds=0),)}, InvalidConfiguration),
+        ({"services": (replace(PEOPLE, version="v1"),)}, InvalidConfiguration),
+        ({"services": (replace(PEOPLE, type=ServiceType.OPENAPI3),)}, InvalidConfiguration),
         ({"services": (DeclaredService("getWsdl", "http://x"),)}, InvalidConfiguration),
         ({"services": (DeclaredService("x", "ftp://x"),)}, InvalidConfiguration),
         (

@@ -30,6 +30,7 @@ from sild.protocol.ids import ClientId
 from sild.protocol.signature.hashchain import HashTree
 from sild.protocol.signature.names import SIGNATURES, TS_HASH_CHAIN
 from sild.protocol.signature.verify import read_signature
+from sild.protocol.soap.envelope import read_envelope
 
 SUBSYSTEM = MEMBER.subsystem("S1")
 REQUEST = (
@@ -271,6 +272,12 @@ def test_a_request_is_of_its_client_and_a_response_of_its_provider():
     assert get_sender(b"\xef\xbb\xbf" + SOAP) == SUBSYSTEM
     assert get_sender(RESPONSE) == ClientId("DEV", "GOV", "M2", "S2")
     assert get_sender(SOAP.replace(b"<get/>", b"<getResponse/>")) == ClientId("DEV", "GOV", "M2")
+
+
+def test_a_message_as_large_as_live_messages_may_be_has_a_sender():
+    large = SOAP.replace(b"<get/>", b"<get>" + b"<a/>" * 500_000 + b"x" * 12_000_000 + b"</get>")
+    read_envelope(large)
+    assert get_sender(large) == SUBSYSTEM
 
 
 @pytest.mark.parametrize(

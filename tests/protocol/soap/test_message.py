@@ -184,6 +184,25 @@ def test_the_document_says_its_encoding(codec):
         assert found.raw == data
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_a_byte_order_mark_alone_says_utf_16(codec):
+    data = ("\ufeff" + envelope(fields(userId="<x:userId>äõ</x:userId>"), declaration="")).encode(
+        codec
+    )
+    for content_type in ("text/xml", "text/xml; charset=UTF-16"):
+        found = read(data, content_type)
+        assert (found.encoding, found.header.user_id, found.raw) == ("UTF-16", "äõ", data)
+    with pytest.raises(InvalidContentType):
+        read(data, "text/xml; charset=UTF-8")
+
+
+def test_a_fault_is_read_whatever_charset_is_said_of_it():
+    fault = write_fault("code", "äõ").decode().replace("UTF-8", "UTF-16").encode("utf-16")
+    with pytest.raises(PeerFault) as raised:
+        read(fault, "text/xml; charset=UTF-8")
+    assert (raised.value.fault, raised.value.raw) == ("code", fault)
+
+
 @pytest.mark.parametrize(
     "content_type",
     ["text/xml", "Text/XML", 'application/xop+xml; charset=utf-8; type="text/xml"', 'text/xml; charset="utf-8"', "text/xml;charset="],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
@@ -65,13 +65,13 @@ def container_name(kept: KeptRecord) -> str:
 
 
 def write_record(kept: KeptRecord, timestamp: Timestamp) -> bytes:
-    """The container of a record that is time-stamped by itself."""
+    """The container of a record that is time-stamped."""
     date = datetime.fromtimestamp(kept.record.time_ms / 1000, UTC)
     return write_container(container_of(kept, timestamp), date)
 
 
 def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
-    """The parts of a record's container, the time-stamp inside its signature.
+    """The parts of a record's container; a time-stamp over this signature alone is inside it.
 
     A body that was cut is not there, since it is not what was signed; its digest is.
     """
@@ -79,12 +79,21 @@ def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
     attachments = {}
     if record.body is not None and not (kept.body_may_be_cut and _is_cut(record)):
         attachments[_BODY] = record.body
-    return Container(
+    signed = Container(
         message=record.message,
-        signature=with_signature_timestamp(record.signature, timestamp.token),
+        signature=record.signature,
         hash_chain_result=record.hash_chain_result,
         hash_chain=record.hash_chain,
         attachments=attachments,
+    )
+    if timestamp.hash_chain_result is None:
+        inside = with_signature_timestamp(record.signature, timestamp.token)
+        return replace(signed, signature=inside)
+    return replace(
+        signed,
+        timestamp=timestamp.token,
+        timestamp_hash_chain_result=timestamp.hash_chain_result,
+        timestamp_hash_chain=timestamp.hash_chain,
     )
 
 

@@ -3,7 +3,9 @@
 MessageLogError                  internal_error
 ├── RecordNotFound               message_record_not_found
 ├── JournalDamaged               internal_error
-└── NoTimestampingProvider       mlog.no_timestamping_provider_found
+├── NoTimestampingProvider       mlog.no_timestamping_provider_found
+├── TimestampingServiceNotFound  timestamping_service_not_found
+└── EncryptionKeyNotFound        internal_error
 """
 
 from sild.protocol.errors import ProtocolError
@@ -27,3 +29,13 @@ class NoTimestampingProvider(MessageLogError):
     """The global configuration names no time-stamping authority."""
 
     code = "mlog.no_timestamping_provider_found"
+
+
+class TimestampingServiceNotFound(MessageLogError):
+    """The global configuration approves no such time-stamping service."""
+
+    code = "timestamping_service_not_found"
+
+
+class EncryptionKeyNotFound(MessageLogError):
+    """What is encrypted, or is to be, needs a key that is not at hand."""

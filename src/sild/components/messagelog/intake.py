@@ -25,11 +25,12 @@ class TakenEntry:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a body; pieces are numbered from 0."""
+    """A piece of a body, which begins at the offset; pieces are numbered from 0."""
 
     body_key: str
     number: int
     content: bytes
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Intake:
             case BodyEntry(key, content):
                 self._follow(key)
                 found = self.unfinished.get(key, Unfinished())
-                self.pieces.append(Piece(key, found.pieces, content))
+                self.pieces.append(Piece(key, found.pieces, content, found.size))
                 self.unfinished[key] = Unfinished(found.pieces + 1, found.size + len(content))
             case AbandonedEntry(key):
                 self._follow(key)

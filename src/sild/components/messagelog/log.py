@@ -9,7 +9,7 @@ be durable.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +25,9 @@ from sild.components.messagelog.entries import (
     record_key,
     write_entry,
 )
+from sild.components.messagelog.policy import BodyPolicy
 from sild.components.messagelog.settings import MessageLogSettings
+from sild.components.messagelog.standing import Gate
 from sild.model.messages import MessageRecord
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.errors import LoggingFailed
@@ -45,6 +47,7 @@ _SHARED_APPEND = 1024 * 1024
 _REMEMBERED_SIGNATURES = 512
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Settle = Callable[[Position], Awaitable[None]]
 Body = bytes | SpooledBytes
 
 
@@ -54,7 +57,7 @@ class _Saving:
 
     payload: bytes
     signature: "_Signature"
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[Position]"
 
 
 @dataclass(slots=True, eq=False)
@@ -66,13 +69,30 @@ class _Signature:
     durable_until: float = -inf
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold before a message is logged, and what after it is in the journal."""
+
+    gate: Gate | None = None
+    settle: Settle | None = None
+
+
+_NO_CONDITIONS = Conditions()
+
+
 class JournalLog:
     """The message log as the message path sees it: one journal of this worker's own."""
 
     def __init__(
-        self, journal: Journal, settings: MessageLogSettings, clock: Clock, spawn: Spawn
+        self,
+        journal: Journal,
+        settings: MessageLogSettings,
+        clock: Clock,
+        spawn: Spawn,
+        conditions: Conditions = _NO_CONDITIONS,
     ) -> None:
         self._journal = journal
+        self._conditions = conditions
         self._clock = clock
         self._spawn = spawn
         self._session = clock.uuid()
@@ -81,36 +101,47 @@ class JournalLog:
         # The oldest first. By their bytes: those of a batch come many times, and Python hashes
         # bytes faster than SHA-256 does, and those of one object once.
         self._signatures: OrderedDict[bytes, _Signature] = OrderedDict()
-        kept = settings.max_loggable_message_body_size if settings.message_body_logging else 0
-        self._body_kept = max(0, kept)
-        self._body_limit = None if settings.truncated_body_allowed else self._body_kept or None
+        self._policy = BodyPolicy(settings)
+        self._body_limit = self._policy.limit
+        self._body_spooled = self._policy.spooled
 
     @property
     def body_limit(self) -> int | None:
-        """The largest body that may pass; None where bodies are not logged or may be truncated."""
+        """The largest body that may pass; None where it depends on the message or any may."""
         return self._body_limit
 
     @property
     def body_kept(self) -> int:
-        """How many bytes of a body are kept; 0 where bodies are not logged."""
-        return self._body_kept
+        """How many bytes of a body `save` wants at most; 0 where bodies are not logged."""
+        return self._body_spooled
 
     async def save(self, record: MessageRecord, body: Body | None) -> None:
-        """Return when the record is durable; raises LoggingFailed where it is not."""
+        """Return when the record is durable.
+
+        Raises LoggingFailed where it is not; NoTimestampingProvider and TimestampingFailed where
+        it cannot be time-stamped in time.
+        """
+        if self._conditions.gate is not None:
+            self._conditions.gate()
         _check_storable(record)
+        kept = self._policy.apply(record)
+        if not kept.with_body or self._policy.size == 0:
+            body = None
         self._check_size(body)
         try:
             signature = self._signature(record.signature)
-            entry = await self._entry(record, signature, body if self._body_kept else None)
-            await self._append(entry, signature)
+            entry = await self._entry(kept.record, signature, body)
+            position = await self._append(entry, signature)
         except (JournalError, SpoolError, PackingError) as error:
             message = f"the message could not be recorded, so it does not go on: {error}"
             raise LoggingFailed(message) from error
+        if self._conditions.settle is not None:
+            await self._conditions.settle(position)
 
     def _check_size(self, body: Body | None) -> None:
-        limit = self.body_limit
+        limit = self._policy.size
         size = body.size if isinstance(body, SpooledBytes) else len(body or b"")
-        if limit is not None and size > limit:
+        if size > limit and not self._policy.truncates:
             message = f"a body of {size} bytes is more than the {limit} that may be logged"
             raise LoggingFailed(message)
 
@@ -133,7 +164,7 @@ class JournalLog:
         if body is None:
             return RecordEntry(key, digest, replace(record, signature=b""))
         if isinstance(body, bytes) and len(body) <= _INLINE_BODY:
-            kept = body[: self._body_kept]
+            kept = body[: self._policy.size]
             bare, size = replace(record, signature=b"", body=kept), len(kept)
         else:
             bare, size = replace(record, signature=b""), await self._append_body(key, body)
@@ -141,10 +172,10 @@ class JournalLog:
 
     def _may_be_cut(self, size: int) -> bool:
         # Whoever spooled the body has cut it already: what fills the limit may have been longer.
-        return self.body_limit is None and size >= self.body_kept
+        return self._policy.truncates and size >= self._policy.size
 
     async def _append_body(self, key: str, body: Body) -> int:
-        size, limit = 0, self.body_kept
+        size, limit = 0, self._policy.size
         try:
             async with aclosing(_pieces(body)) as pieces:
                 async for piece in pieces:
@@ -163,7 +194,7 @@ class JournalLog:
         with suppress(JournalError):
             await self._journal.append(write_entry(AbandonedEntry(key)))
 
-    async def _append(self, entry: RecordEntry, signature: _Signature) -> None:
+    async def _append(self, entry: RecordEntry, signature: _Signature) -> Position:
         loop = asyncio.get_running_loop()
         payload = write_entry(entry)
         saving = _Saving(payload, signature, loop.create_future())
@@ -173,7 +204,7 @@ class JournalLog:
             self._saving.append(saving)
             if len(self._saving) == 1:
                 loop.call_soon(self._flush_gathered)
-        await saving.done
+        return await saving.done
 
     def _flush_gathered(self) -> None:
         saving, self._saving = self._saving, []
@@ -182,8 +213,8 @@ class JournalLog:
     def _flush(self, saving: list[_Saving]) -> None:
         # No task: under load each turn of the loop that it would take is milliseconds long.
         try:
-            payloads, written = self._payloads(saving)
-            self._journal.submit(payloads, partial(self._told, saving, written))
+            payloads, places, written = self._payloads(saving)
+            self._journal.submit(payloads, partial(self._told, saving, places, written))
         except JournalError as error:
             _refuse(saving, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
@@ -193,6 +224,7 @@ class JournalLog:
     def _told(
         self,
         saving: list[_Saving],
+        places: list[int],
         written: "set[_Signature]",
         outcome: list[Position] | JournalUnavailable,
     ) -> None:
@@ -200,9 +232,9 @@ class JournalLog:
             _refuse(saving, str(outcome))
             return
         self._remember(written)
-        for each in saving:
+        for each, place in zip(saving, places, strict=True):
             if not each.done.done():
-                each.done.set_result(None)
+                each.done.set_result(outcome[place])
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -211,18 +243,20 @@ class JournalLog:
             # The tasks of this worker are being ended.
             work.close()
 
-    def _payloads(self, saving: list[_Saving]) -> tuple[list[bytes], set[_Signature]]:
-        """What to append, and the signatures in it."""
+    def _payloads(self, saving: list[_Saving]) -> tuple[list[bytes], list[int], set[_Signature]]:
+        """What to append, where in it each record is, and the signatures in it."""
         now = self._clock.monotonic()
         payloads: list[bytes] = []
+        places: list[int] = []
         written: set[_Signature] = set()
         for each in saving:
             signature = each.signature
             if signature.durable_until <= now and signature not in written:
                 payloads.append(write_entry(SignatureEntry(signature.digest, signature.document)))
                 written.add(signature)
+            places.append(len(payloads))
             payloads.append(each.payload)
-        return payloads, written
+        return payloads, places, written
 
     def _remember(self, written: set[_Signature]) -> None:
         until = self._clock.monotonic() + SIGNATURE_MEMORY_SECONDS

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sild.protocol.pki.trust import ApprovedTsa
+from sild.protocol.globalconf.shared_parameters import TimestampingService
 
 
 class TimestampFetcher(Protocol):
@@ -17,8 +17,8 @@ class TimestampFetcher(Protocol):
         ...
 
 
-Authorities = Callable[[], Sequence[ApprovedTsa]]
-"""Gives the authorities that the valid global configuration approves, in its order.
+Authorities = Callable[[], Sequence[TimestampingService]]
+"""Gives the services that the valid global configuration approves, in its order.
 
 Raises GlobalConfOutdated where there is no configuration that may be used.
 """

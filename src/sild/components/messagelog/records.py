@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, select
 
 from sild.components.messagelog.intake import NewRecord
-from sild.components.messagelog.tables import RECORD, SIGNATURE, TIMESTAMP
+from sild.components.messagelog.sealing import Sealing
+from sild.components.messagelog.tables import RECORD, SIGNATURE, TIMESTAMP, TIMESTAMP_CHAIN
 from sild.model.messages import MessageRecord
 from sild.protocol.ids import ClientId
 
@@ -28,10 +29,16 @@ class RecordSummary:
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """A verified token in DER, with the authority's certificate in it, and the time it states."""
+    """A verified token in DER, with the authority's certificate in it, and the time it states.
+
+    A token over several signatures is over the result of a hash tree, and the chain leads from
+    there to the record's signature; one without them is over the signature's value.
+    """
 
     token: bytes
     stamped_at: datetime
+    hash_chain_result: bytes | None = None
+    hash_chain: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +51,12 @@ class KeptRecord:
     timestamp: Timestamp | None
 
 
+_CONTENTS = {"message", "body", "hash_chain", "hash_chain_result", "signature"}
+
+
 def select_summaries() -> Select[Any]:
     """The rows of summaries, in the order of the log."""
-    columns = [
-        column
-        for column in RECORD.c
-        if column.name not in {"message", "body", "hash_chain", "hash_chain_result", "signature"}
-    ]
+    columns = [column for column in RECORD.c if column.name not in _CONTENTS]
     return (
         select(*columns, TIMESTAMP.c.stamped_at)
         .join_from(RECORD, TIMESTAMP, isouter=True)
@@ -61,9 +67,24 @@ def select_summaries() -> Select[Any]:
 def select_whole() -> Select[Any]:
     """The rows of records with signature and time-stamp."""
     return (
-        select(RECORD, SIGNATURE.c.document, TIMESTAMP.c.token, TIMESTAMP.c.stamped_at)
+        select(
+            RECORD,
+            SIGNATURE.c.document,
+            TIMESTAMP.c.token,
+            TIMESTAMP.c.stamped_at,
+            TIMESTAMP.c.hash_chain_result.label("stamp_chain_result"),
+            TIMESTAMP_CHAIN.c.document.label("stamp_chain"),
+        )
         .join_from(RECORD, SIGNATURE)
-        .join(TIMESTAMP, isouter=True)
+        .join(TIMESTAMP, RECORD.c.timestamp_id == TIMESTAMP.c.id, isouter=True)
+        .join(
+            TIMESTAMP_CHAIN,
+            and_(
+                TIMESTAMP_CHAIN.c.timestamp_id == RECORD.c.timestamp_id,
+                TIMESTAMP_CHAIN.c.signature == RECORD.c.signature,
+            ),
+            isouter=True,
+        )
     )
 
 
@@ -81,22 +102,28 @@ def summary_of(row: Any) -> RecordSummary:
     )
 
 
-def kept_of(row: Any, body: bytes | None) -> KeptRecord:
-    """A whole record from its row and its body."""
+def kept_of(row: Any, message: bytes, body: bytes | None) -> KeptRecord:
+    """A whole record from its row, its message and its body."""
     record = MessageRecord(
         query_id=row.query_id,
         owner=_owner_of(row),
         is_response=row.is_response,
         time_ms=row.time_ms,
-        message=row.message,
+        message=message,
         signature=row.document,
         hash_chain_result=row.hash_chain_result,
         hash_chain=row.hash_chain,
         body=body,
         request_id=row.request_id,
     )
-    timestamp = None if row.token is None else Timestamp(row.token, row.stamped_at)
-    return KeptRecord(row.id, record, row.body_may_be_cut, timestamp)
+    return KeptRecord(row.id, record, row.body_may_be_cut, timestamp_of(row))
+
+
+def timestamp_of(row: Any) -> Timestamp | None:
+    """A record's time-stamp from its whole row."""
+    if row.token is None:
+        return None
+    return Timestamp(row.token, row.stamped_at, row.stamp_chain_result, row.stamp_chain)
 
 
 def owner_values(owner: ClientId) -> dict[str, str]:
@@ -109,8 +136,9 @@ def owner_values(owner: ClientId) -> dict[str, str]:
     }
 
 
-def record_values(new: NewRecord, journal_id: int) -> dict[str, Any]:
+def record_values(new: NewRecord, journal_id: int, sealing: Sealing) -> dict[str, Any]:
     """The columns of a record that has come from a journal."""
+    seal = sealing.seal_of(new.entry.record_key)
     entry, record = new.entry, new.entry.record
     return {
         "journal_id": journal_id,
@@ -127,8 +155,10 @@ def record_values(new: NewRecord, journal_id: int) -> dict[str, Any]:
         "signature": entry.signature_digest,
         "hash_chain_result": record.hash_chain_result,
         "hash_chain": record.hash_chain,
-        "message": record.message,
-        "body": record.body,
+        "key_id": seal and seal.key_id,
+        "cipher_number": seal and seal.number,
+        "message": sealing.message(seal, record.message),
+        "body": None if record.body is None else sealing.body(seal, record.body),
     }
 
 

@@ -1,16 +1,33 @@
 """The message log's settings, named as the reference names its `[message-log]` parameters."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from sild.components.messagelog.authorities import Strategy
+from sild.runtime.cron import Cron
+from sild.runtime.settings import Between, Secret
 
 _MIB = 1024 * 1024
+_SUBSYSTEM_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLogSettings:
-    """What of a message is recorded, and how it is kept."""
+    """What of a message is recorded, how it is kept, and when it is time-stamped."""
 
+    enabled: bool = True
+    """Whether there is a message log at all; without one nothing proves what was exchanged."""
     message_body_logging: bool = True
     """Whether bodies are kept; without them a record still proves what was signed."""
+    enabled_body_logging_local_producer_subsystems: tuple[str, ...] = ()
+    """Own subsystems (`DEV/GOV/M1/S1`) whose services' bodies are kept though others' are not."""
+    enabled_body_logging_remote_producer_subsystems: tuple[str, ...] = ()
+    """The same of others' subsystems whose services are called from here."""
+    disabled_body_logging_local_producer_subsystems: tuple[str, ...] = ()
+    """Own subsystems whose services' bodies are not kept though others' are."""
+    disabled_body_logging_remote_producer_subsystems: tuple[str, ...] = ()
+    """The same of others' subsystems whose services are called from here."""
     max_loggable_message_body_size: int = 10 * _MIB
     """A larger body is refused, or truncated in the log, in bytes; 0 logs no bodies."""
     truncated_body_allowed: bool = False
@@ -18,4 +35,64 @@ class MessageLogSettings:
     """When a journal segment is full."""
     take_interval: float = 1.0
     """How often journals are taken into the store, in seconds."""
+    database: Annotated[str | None, Secret()] = None
+    """Where records are kept: postgresql://USER:PASSWORD@HOST/NAME; without it, an SQLite file."""
+    commit_to_database: bool = False
+    """Whether a message waits until the database, too, has committed its record."""
+    timestamp_immediately: bool = False
+    """Whether a message waits for a time-stamp of its own."""
+    timestamp_records_limit: Annotated[int, Between(1, 10_000)] = 10_000
+    """How many records one time-stamp covers."""
     timestamp_retry_delay: float = 60.0
+    """How long after a failure time-stamping is tried again, in seconds, if before its time."""
+    timestamping_prioritization_strategy: Strategy = Strategy.NONE
+    """Which services are used, and which first, by what they cost."""
+    auto_update_timestamp_service_url: bool = False
+    """Whether chosen services follow the addresses in the global configuration."""
+    timestamper_client_connect_timeout: int = 20_000
+    """How long connecting to a time-stamping service may take, in milliseconds."""
+    timestamper_client_read_timeout: int = 60_000
+    """How long its answer may take, in milliseconds."""
+    acceptable_timestamp_failure_period: int = 14_400
+    """For how long time-stamping may fail before messages are refused, in seconds; 0: for ever."""
+    messagelog_encryption_enabled: bool = False
+    """Whether messages and bodies are encrypted in the store; what is there already stays."""
+    messagelog_keystore: Path | None = None
+    """A PKCS #12 file with the secret keys."""
+    messagelog_keystore_password: Annotated[str | None, Secret()] = None
+    messagelog_key_id: str = ""
+    """The alias of the key to encrypt with."""
+    keep_records_for: Annotated[int, Between(0, 36_500)] = 30
+    """How many days archived records stay in the store."""
+    clean_interval: str = "0 0 0/12 1/1 * ? *"
+    """When archived records are deleted that have stayed long enough: a Quartz cron expression."""
+    clean_transaction_batch: Annotated[int, Between(1, 1_000_000)] = 10_000
+    """How many records one transaction deletes."""
+
+    def __post_init__(self) -> None:
+        has_key = self.messagelog_keystore is not None and self.messagelog_key_id
+        if self.messagelog_encryption_enabled and not has_key:
+            raise ValueError(
+                "messagelog-encryption-enabled needs messagelog-keystore and messagelog-key-id"
+            )
+        Cron.read(self.clean_interval)
+        self._check_subsystems()
+
+    def _check_subsystems(self) -> None:
+        unused = "enabled" if self.message_body_logging else "disabled"
+        for kind in ("enabled", "disabled"):
+            for side in ("local", "remote"):
+                name = f"{kind}_body_logging_{side}_producer_subsystems"
+                subsystems = getattr(self, name)
+                if subsystems and kind == unused:
+                    logged = str(self.message_body_logging).lower()
+                    problem = f"{name} means nothing while message-body-logging is {logged}"
+                    raise ValueError(problem.replace("_", "-"))
+                for text in subsystems:
+                    _check_subsystem(text)
+
+
+def _check_subsystem(text: str) -> None:
+    parts = [part.strip() for part in text.split("/")]
+    if len(parts) != _SUBSYSTEM_PARTS or not all(parts):
+        raise ValueError(f"{text!r} is no subsystem, write INSTANCE/CLASS/MEMBER/SUBSYSTEM")

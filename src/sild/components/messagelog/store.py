@@ -6,14 +6,16 @@ record refers to it: a writer that remembers it does not write it again.
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Select, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sild.components.messagelog.encryption import RecordCipher, Seal
 from sild.components.messagelog.errors import JournalDamaged, RecordNotFound
-from sild.components.messagelog.intake import Intake, Unfinished
+from sild.components.messagelog.intake import Intake, Piece, Unfinished
 from sild.components.messagelog.records import (
     KeptRecord,
     RecordSummary,
@@ -24,7 +26,9 @@ from sild.components.messagelog.records import (
     select_summaries,
     select_whole,
     summary_of,
+    timestamp_of,
 )
+from sild.components.messagelog.sealing import Sealing
 from sild.components.messagelog.tables import (
     JOURNAL,
     PIECE,
@@ -33,11 +37,16 @@ from sild.components.messagelog.tables import (
     TIMESTAMP,
     UNFINISHED,
 )
+from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.ids import ClientId
 from sild.runtime.database import Database
 from sild.runtime.journal import Position
 
+SHORTEST_STAY = timedelta(minutes=10)
+"""How long any record stays, so that its signature does: many times what writers remember it."""
+
 _PAGE = 500
+_SHA512 = DigestAlgorithm.SHA512.digest
 # Where a journal stands before anything was taken of it.
 _START = Position(0, 0)
 
@@ -45,23 +54,37 @@ _START = Position(0, 0)
 class Taking:
     """One transaction in which entries of a journal become part of the log."""
 
-    def __init__(self, connection: AsyncConnection, journal_id: int, position: Position) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        journal_id: int,
+        position: Position,
+        cipher: RecordCipher | None = None,
+    ) -> None:
         self._connection = connection
         self._journal_id = journal_id
+        self._sealing = Sealing(cipher)
         self.position = position
         """What stands at or before it has been taken."""
 
     async def unfinished(self) -> dict[str, Unfinished]:
         """The bodies whose record has not come yet."""
         query = select(UNFINISHED).where(UNFINISHED.c.journal_id == self._journal_id)
-        rows = await self._connection.execute(query)
+        rows = (await self._connection.execute(query)).all()
+        for row in rows:
+            seal = None if row.key_id is None else Seal(row.key_id, row.cipher_number)
+            self._sealing.remember(row.body_key, seal)
         return {row.body_key: Unfinished(row.pieces, row.size) for row in rows}
 
     async def add(self, intake: Intake, position: Position) -> None:
         """Add what was taken up to this position; raises JournalDamaged."""
         await self._add_signatures(intake)
+        keys = [*(piece.body_key for piece in intake.pieces), *intake.unfinished]
+        keys += [new.entry.record_key for new in intake.records]
+        await self._sealing.give(self._connection, keys)
         await self._add_bodies(intake)
-        await self._insert(RECORD, [record_values(new, self._journal_id) for new in intake.records])
+        rows = [record_values(new, self._journal_id, self._sealing) for new in intake.records]
+        await self._insert(RECORD, rows)
         await self._connection.execute(
             update(JOURNAL)
             .where(JOURNAL.c.id == self._journal_id)
@@ -76,33 +99,45 @@ class Taking:
         if missing := needed - known - intake.signatures.keys():
             message = f"no signature {min(missing).hex()} stands before a record that needs it"
             raise JournalDamaged(message)
-        fresh = ((key, doc) for key, doc in intake.signatures.items() if key not in known)
-        await self._insert(SIGNATURE, [{"digest": key, "document": doc} for key, doc in fresh])
+        fresh = [(key, doc) for key, doc in intake.signatures.items() if key not in known]
+        rows = [{"digest": key, "document": doc, "sha512": _SHA512(doc)} for key, doc in fresh]
+        await self._insert(SIGNATURE, rows)
 
     async def _add_bodies(self, intake: Intake) -> None:
         if intake.dropped:
             await self._connection.execute(
                 delete(PIECE).where(PIECE.c.body_key.in_(intake.dropped))
             )
-        pieces = [
-            {"body_key": piece.body_key, "number": piece.number, "content": piece.content}
-            for piece in intake.pieces
-        ]
-        await self._insert(PIECE, pieces)
+        await self._insert(PIECE, [self._piece_values(piece) for piece in intake.pieces])
         owned = UNFINISHED.c.journal_id == self._journal_id
         await self._connection.execute(delete(UNFINISHED).where(owned))
-        unfinished = [
-            {"body_key": key, "journal_id": self._journal_id, "pieces": u.pieces, "size": u.size}
-            for key, u in intake.unfinished.items()
-        ]
-        await self._insert(UNFINISHED, unfinished)
+        await self._insert(
+            UNFINISHED,
+            [self._unfinished_values(key, each) for key, each in intake.unfinished.items()],
+        )
+
+    def _piece_values(self, piece: Piece) -> dict[str, Any]:
+        seal = self._sealing.seal_of(piece.body_key)
+        content = self._sealing.body(seal, piece.content, piece.offset)
+        return {"body_key": piece.body_key, "number": piece.number, "content": content}
+
+    def _unfinished_values(self, body_key: str, unfinished: Unfinished) -> dict[str, Any]:
+        seal = self._sealing.seal_of(body_key)
+        return {
+            "body_key": body_key,
+            "journal_id": self._journal_id,
+            "pieces": unfinished.pieces,
+            "size": unfinished.size,
+            "key_id": seal and seal.key_id,
+            "cipher_number": seal and seal.number,
+        }
 
     async def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
         """Add rows whose values need no conversion: handed to the driver they cost half."""
         if not rows:
             return
         dialect, columns = self._connection.dialect, list(rows[0])
-        compiled = insert(table).compile(dialect=dialect, column_keys=columns)
+        compiled = insert(table).inline().compile(dialect=dialect, column_keys=columns)
         values = itemgetter(*(compiled.positiontup or columns))
         await self._connection.exec_driver_sql(str(compiled), [values(row) for row in rows])
 
@@ -110,20 +145,23 @@ class Taking:
 class MessageStore:
     """The message log's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cipher: RecordCipher | None = None) -> None:
         self._database = database
+        self._cipher = cipher
 
     @asynccontextmanager
     async def taking(self, journal: str) -> AsyncIterator[Taking]:
         """Take from the journal of this name: all of the block or, when it raises, nothing."""
         async with self._database.transaction() as connection:
+            await take_turns(connection)
             query = select(JOURNAL).where(JOURNAL.c.name == journal)
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 values = {"name": journal, "segment": _START.segment, "place": _START.offset}
-                yield Taking(connection, await _insert_one(connection, JOURNAL, values), _START)
+                added = await _insert_one(connection, JOURNAL, values)
+                yield Taking(connection, added, _START, self._cipher)
             else:
-                yield Taking(connection, row.id, Position(row.segment, row.place))
+                yield Taking(connection, row.id, Position(row.segment, row.place), self._cipher)
 
     async def find_position(self, journal: str) -> Position | None:
         """Up to where a journal has been taken."""
@@ -164,7 +202,7 @@ class MessageStore:
             last = page[-1].id
 
     async def get_record(self, record_id: int) -> KeptRecord:
-        """A whole record with its body; raises RecordNotFound."""
+        """A whole record with its body; raises RecordNotFound, EncryptionKeyNotFound."""
         async with self._database.reading() as connection:
             query = select_whole().where(RECORD.c.id == record_id)
             row = (await connection.execute(query)).one_or_none()
@@ -173,17 +211,24 @@ class MessageStore:
             body = row.body
             if row.body_key is not None:
                 body = b"".join(await _pieces(connection, row.body_key))
-        return kept_of(row, body)
+        seal = None if row.key_id is None else Seal(row.key_id, row.cipher_number)
+        opening = Sealing(self._cipher)
+        opened = None if body is None else opening.body(seal, body)
+        return kept_of(row, opening.message(seal, row.message), opened)
 
     async def add_timestamp(self, record_id: int, timestamp: Timestamp) -> Timestamp:
         """Keep a record's time-stamp, and give the one that it has: the first stays."""
         async with self._database.transaction() as connection:
+            # Another may be about to add one.
+            await connection.execute(
+                select(RECORD.c.id).where(RECORD.c.id == record_id).with_for_update()
+            )
             query = select_whole().where(RECORD.c.id == record_id)
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 raise RecordNotFound(f"there is no message record {record_id}")
-            if row.token is not None:
-                return Timestamp(row.token, row.stamped_at)
+            if (before := timestamp_of(row)) is not None:
+                return before
             values = {"token": timestamp.token, "stamped_at": timestamp.stamped_at}
             added = await _insert_one(connection, TIMESTAMP, values)
             await connection.execute(
@@ -194,6 +239,15 @@ class MessageStore:
     async def _summaries(self, query: Select[Any]) -> tuple[RecordSummary, ...]:
         async with self._database.reading() as connection:
             return tuple(summary_of(row) for row in await connection.execute(query))
+
+
+async def take_turns(connection: AsyncConnection) -> None:
+    """Let one take at a time, so that records appear in the order of their ids.
+
+    SQLite knows no other way.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"LOCK TABLE {JOURNAL.name} IN EXCLUSIVE MODE")
 
 
 async def _insert_one(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> int:

@@ -8,12 +8,15 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
+    false,
+    text,
 )
 
 from sild.components.messagelog.entries import LONGEST_ID
@@ -48,6 +51,8 @@ SIGNATURE = Table(
     METADATA,
     Column("digest", LargeBinary(32), primary_key=True),
     Column("document", LargeBinary, nullable=False),
+    # What the tree of a time-stamp holds of it.
+    Column("sha512", LargeBinary(64), nullable=False),
 )
 
 TIMESTAMP = Table(
@@ -56,7 +61,21 @@ TIMESTAMP = Table(
     Column("id", _NUMBER, primary_key=True),
     Column("token", LargeBinary, nullable=False),
     Column("stamped_at", Moment, nullable=False),
+    # What the token is over where it stamps several signatures: the top of a tree over them.
+    Column("hash_chain_result", LargeBinary, nullable=True),
     sqlite_autoincrement=True,
+)
+
+# The way from the top of a time-stamp's tree to one signature.
+TIMESTAMP_CHAIN = Table(
+    "messagelog_timestamp_chain",
+    METADATA,
+    Column("timestamp_id", _NUMBER, ForeignKey("messagelog_timestamp.id"), primary_key=True),
+    Column(
+        "signature", LargeBinary(32), ForeignKey("messagelog_signature.digest"), primary_key=True
+    ),
+    Column("document", LargeBinary, nullable=False),
+    Index("ix_messagelog_timestamp_chain_signature", "signature"),
 )
 
 RECORD = Table(
@@ -74,17 +93,41 @@ RECORD = Table(
     Column("subsystem_code", _TEXT, nullable=False),
     Column("is_response", Boolean, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
-    Column("timestamp_id", _NUMBER, ForeignKey("messagelog_timestamp.id"), nullable=True),
+    Column(
+        "timestamp_id", _NUMBER, ForeignKey("messagelog_timestamp.id"), nullable=True, index=True
+    ),
+    Column("archived", Boolean, nullable=False, server_default=false()),
     Column("body_size", BigInteger, nullable=True),
     Column("body_may_be_cut", Boolean, nullable=False),
     # Where a large body's pieces are; a small body stands in the record.
     Column("body_key", _KEY, nullable=True),
-    Column("signature", LargeBinary(32), ForeignKey("messagelog_signature.digest"), nullable=False),
+    Column(
+        "signature",
+        LargeBinary(32),
+        ForeignKey("messagelog_signature.digest"),
+        nullable=False,
+        index=True,
+    ),
+    # Which key the message and the body are encrypted with, and from which number on.
+    Column("key_id", _TEXT, nullable=True),
+    Column("cipher_number", BigInteger, nullable=True),
     Column("hash_chain_result", LargeBinary, nullable=True),
     Column("hash_chain", LargeBinary, nullable=True),
     Column("message", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=True),
     UniqueConstraint("journal_id", "segment", "place"),
+    Index(
+        "ix_messagelog_record_unstamped",
+        "id",
+        sqlite_where=text("timestamp_id IS NULL"),
+        postgresql_where=text("timestamp_id IS NULL"),
+    ),
+    Index(
+        "ix_messagelog_record_archived",
+        "time_ms",
+        sqlite_where=text("archived"),
+        postgresql_where=text("archived"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -104,4 +147,23 @@ UNFINISHED = Table(
     Column("journal_id", Integer, ForeignKey("messagelog_journal.id"), nullable=False),
     Column("pieces", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("key_id", _TEXT, nullable=True),
+    Column("cipher_number", BigInteger, nullable=True),
+)
+
+# The last number that something was encrypted with, in the one row: none is given twice.
+CIPHER = Table(
+    "messagelog_cipher",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("last_number", BigInteger, nullable=False),
+)
+
+# The time-stamping services that this server uses, in order; without any, all that are approved.
+CHOSEN_TSA = Table(
+    "messagelog_chosen_tsa",
+    METADATA,
+    Column("place", Integer, primary_key=True),
+    Column("name", _TEXT, nullable=False),
+    Column("url", String(2048), nullable=False),
 )

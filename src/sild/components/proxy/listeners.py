@@ -50,6 +50,8 @@ class Listeners:
             (settings.client_http_port, None),
             (settings.client_https_port, self._internal),
         ):
+            if tls is None and not settings.serve_plain_http:
+                continue
             endpoint = Endpoint(settings.connector_host, port, tls, reuse_port=share_ports)
             await self._listen(self._sides.client.handle, endpoint)
 
@@ -70,6 +72,11 @@ class Listeners:
             where = f"{endpoint.host} port {endpoint.port}"
             raise CannotListen(f"cannot listen on {where}: {error.strerror}") from error
         self._servers.append(server)
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open on all ports."""
+        return sum(server.connection_count for server in self._servers)
 
     async def close(self, grace_seconds: float) -> None:
         """Stop listening, and let running messages end within the grace."""

@@ -1,9 +1,12 @@
 """What the proxy needs from others: signatures, a log, a view of the configuration, time."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from sild.components.proxy.view import View
 from sild.model.messages import MessageRecord
+from sild.protocol.ids import ClientId
 from sild.runtime.files import SpooledBytes
 
 
@@ -47,5 +50,46 @@ class Views(Protocol):
         """The view to use for one message, from its first to its last step.
 
         Raises GlobalConfOutdated where there is none that may be used.
+        """
+        ...
+
+    @property
+    def latest(self) -> View | None:
+        """The last view, also where no message may use it any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDocuments:
+    """Which signed documents an information system asks for.
+
+    `is_response` None means both directions; `unique` is one container instead of a ZIP file of
+    all; `force` time-stamps at once what has no time-stamp yet.
+    """
+
+    query_id: str
+    owner: ClientId
+    is_response: bool | None
+    unique: bool
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFile:
+    """A file with signed documents, read once."""
+
+    name: str
+    media_type: str
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class Documents(Protocol):
+    """Where signed documents come from."""
+
+    async def find(self, wanted: WantedDocuments) -> DocumentFile | None:
+        """The documents in one file, or None where nothing was logged.
+
+        Raises ProtocolError: NotTimestamped, or what keeps them from being time-stamped.
         """
         ...

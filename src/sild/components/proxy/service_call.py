@@ -137,6 +137,11 @@ class ServicePools:
             pool = self._pools[timeout_seconds] = HttpClientPool(limits)
         return pool
 
+    @property
+    def connection_count(self) -> int:
+        """How many connections to services are open."""
+        return sum(pool.connection_count for pool in self._pools.values())
+
     def close(self) -> None:
         """Close all connections."""
         for pool in self._pools.values():

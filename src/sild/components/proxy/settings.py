@@ -13,6 +13,8 @@ class ProxySettings:
     connector_host: str = "0.0.0.0"  # noqa: S104 - the reference's default; one setting binds it
     """Where information systems connect."""
     client_http_port: int = 8080
+    serve_plain_http: bool = True
+    """Whether information systems may connect without TLS, where their client's type lets them."""
     client_https_port: int = 8443
     listen_address: str = "0.0.0.0"  # noqa: S104 - other security servers come from anywhere
     """Where other security servers connect."""

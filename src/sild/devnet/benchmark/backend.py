@@ -6,6 +6,8 @@ ends when its input does.
 
 import sys
 
+from sild.devnet.benchmark.figures import Body
+from sild.devnet.benchmark.letters import answer_to, soap_path
 from sild.devnet.benchmark.pipes import read_lines
 from sild.runtime.clock import SystemClock
 from sild.runtime.http_server import Endpoint, Limits, Request, Response, serve
@@ -16,19 +18,27 @@ _HEADERS = [(b"Content-Type", b"application/octet-stream")]
 _FILLING = bytes(range(256)) * 4
 
 
+_SOAP = {soap_path(kind).encode(): kind for kind in (Body.SOAP, Body.SOAP_PACKAGE)}
+
+
 def body_of(size: int) -> bytes:
     """So many bytes."""
     return (_FILLING * (size // len(_FILLING) + 1))[:size]
 
 
 class Backend:
-    """Answers `/SIZE` with so many bytes, made once."""
+    """Answers `/SIZE` with so many bytes, made once, and SOAP messages by their paths."""
 
     def __init__(self) -> None:
         self._bodies: dict[bytes, bytes] = {}
 
     async def handle(self, request: Request) -> Response:
         """Read the body, then answer."""
+        kind = _SOAP.get(request.target)
+        if kind is not None:
+            asked = await request.body.read_all(_LARGEST)
+            content_type, told = answer_to(kind, asked)
+            return Response(200, b"OK", [(b"Content-Type", content_type)], told)
         if request.body.complete is None:
             async for _ in request.body:
                 pass

@@ -17,11 +17,30 @@ class Body(Enum):
 
     SMALL = "1 kB"
     LARGE = "10 MB"
+    REST = "REST 4 kB"
+    SOAP = "SOAP 4 kB"
+    REST_LONG = "REST 44 kB"
+    SOAP_PACKAGE = "SOAP with two attachments"
 
     @property
     def size(self) -> int:
-        """Bytes, each way."""
-        return {Body.SMALL: 1000, Body.LARGE: 10_000_000}[self]
+        """Bytes, each way: of a SOAP message all that is posted."""
+        return _SIZES[self]
+
+    @property
+    def is_soap(self) -> bool:
+        """Whether it is sent as a SOAP message."""
+        return self in (Body.SOAP, Body.SOAP_PACKAGE)
+
+
+_SIZES = {
+    Body.SMALL: 1000,
+    Body.LARGE: 10_000_000,
+    Body.REST: 4000,
+    Body.SOAP: 4000,
+    Body.REST_LONG: 44_000,
+    Body.SOAP_PACKAGE: 44_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,17 @@ class Results:
         ours, theirs = self.find(case, SILD), self.find(case, NGINX)
         return ours.rate / theirs.rate if ours and theirs else None
 
+    def share_of_rest(self, soap: Body, rest: Body) -> float | None:
+        """Our rate by SOAP as a share of that by REST in the same runs: the least of the keys."""
+        shares = [
+            mine.rate / other.rate
+            for case in self.cases
+            if case.body is soap
+            and (mine := self.find(case, SILD))
+            and (other := self.find(Case(case.key, rest, case.concurrency), SILD))
+        ]
+        return min(shares, default=None)
+
 
 def summary(runs: Sequence[Run]) -> Summary:
     """The medians of some runs."""
@@ -132,6 +162,10 @@ class Goal:
     reached: bool | None
 
 
+COMPARED = ((Body.SOAP, Body.REST), (Body.SOAP_PACKAGE, Body.REST_LONG))
+"""SOAP messages, and bodies of REST messages of the same size."""
+COMPARED_CONCURRENCY = 64
+WANTED_OF_REST = 0.7
 RATIO_CASE = Case(KeyAlgorithm.RSA_2048, Body.SMALL, 64)
 WANTED_RATIO = 0.08
 IDLE_LIMIT, LOADED_LIMIT = 150 * _MIB, 300 * _MIB
@@ -159,6 +193,17 @@ def goals(results: Results) -> tuple[Goal, ...]:
         ),
         _memory_goal("memory of a server at rest", idle, IDLE_LIMIT),
         _memory_goal("memory of a server under load", loaded, LOADED_LIMIT),
+        *(_soap_goal(results, soap, rest) for soap, rest in COMPARED),
+    )
+
+
+def _soap_goal(results: Results, soap: Body, rest: Body) -> Goal:
+    share = results.share_of_rest(soap, rest)
+    return Goal(
+        f"share of the rate of {rest.value}, {soap.value} x{COMPARED_CONCURRENCY}",
+        f"at least {WANTED_OF_REST}",
+        "not measured" if share is None else f"{share:.2f}",
+        None if share is None else share >= WANTED_OF_REST,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sild.devnet.benchmark.figures import NGINX, SILD, Body, Case, Load, Results, Run
+from sild.devnet.benchmark.letters import soap_path
 from sild.devnet.benchmark.load import Order
 from sild.devnet.benchmark.nginx import ChainPlan, NginxChain, find_nginx
 from sild.devnet.benchmark.pipes import Process
@@ -51,21 +52,30 @@ class Contestant:
     port: int
     path: str
     headers: Mapping[str, str]
+    soap_path: str | None
+    """Where SOAP messages are posted; None where each kind has a path of the backend."""
     pids: Mapping[str, int]
 
     def order(self, case: Case, seconds: float, messages: int) -> Order:
         """What the load generator is told to send."""
-        path = f"{self.path}/{case.body.size}"
+        body = case.body
+        path = f"{self.path}/{body.size}"
         headers = {"Content-Type": "application/octet-stream", **self.headers}
+        soap = header = ""
+        if body.is_soap:
+            path = self.soap_path or soap_path(body)
+            soap, header = body.value, ServerPair.soap_header(body)
         return Order(
             self.host,
             self.port,
             path,
             headers,
-            case.body.size,
+            body.size,
             case.concurrency,
             seconds,
             messages,
+            soap,
+            header,
         )
 
     def memory(self) -> dict[str, int]:
@@ -122,13 +132,15 @@ class Bench:
             await pair.offer(address)
             tls = await negotiated(*pair.tls_address)
             self.results.tls[key, SILD] = str(tls)
-            found = [Contestant(SILD, pair.host, pair.port, pair.path, pair.headers, pair.pids)]
+            found = [
+                Contestant(SILD, pair.host, pair.port, pair.path, pair.headers, "/", pair.pids)
+            ]
             if (program := find_nginx()) is not None:
                 chain_plan = ChainPlan(home / "nginx", _CHAIN_HOSTS, address, key, tls, workers)
                 chain = await NginxChain.start(program, chain_plan, self._clock)
                 opened.push_async_callback(chain.close)
                 self.results.tls[key, NGINX] = str(await negotiated(*chain.tls_address))
-                found.append(Contestant(NGINX, chain.host, chain.port, "", {}, chain.pids))
+                found.append(Contestant(NGINX, chain.host, chain.port, "", {}, None, chain.pids))
             yield found
 
     async def _process(self, opened: AsyncExitStack, *module: str) -> Process:

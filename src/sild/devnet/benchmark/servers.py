@@ -1,6 +1,6 @@
-"""Our contestant: two security servers of two members, and one REST service."""
+"""Our contestant: two security servers of two members, one REST service and two by SOAP."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sild.components.serverconf.declaration import (
@@ -9,7 +9,8 @@ from sild.components.serverconf.declaration import (
     DeclaredService,
     ServerDeclaration,
 )
-from sild.devnet.benchmark.figures import CONSUMER, PROVIDER
+from sild.devnet.benchmark.figures import CONSUMER, PROVIDER, Body
+from sild.devnet.benchmark.letters import header_of, soap_path
 from sild.devnet.ecosystem import Ecosystem, Intervals, Plan
 from sild.devnet.errors import DevnetError
 from sild.devnet.topology import (
@@ -18,15 +19,16 @@ from sild.devnet.topology import (
     PlannedSubsystem,
     Topology,
 )
-from sild.model.services import ConnectionType
+from sild.model.services import ConnectionType, ServiceType
 from sild.model.tokens import KeyAlgorithm
-from sild.protocol.ids import ClientId, SecurityServerId
+from sild.protocol.ids import ClientId, SecurityServerId, ServiceId
 
 _CALLER = ClientId("BENCH", "GOV", "79990011")
 _ANSWERER = ClientId("BENCH", "GOV", "79990012")
 _CALLING = _CALLER.subsystem("calling")
 _ANSWERING = _ANSWERER.subsystem("answering")
 _SERVICE = "bytes"
+_SOAP_CODES = {Body.SOAP: "message", Body.SOAP_PACKAGE: "package"}
 HOSTS = ("127.0.0.31", "127.0.0.32")
 _CENTRAL = "127.0.0.30"
 # The reference's default, 10 MiB, would keep gigabytes of each run with large bodies.
@@ -95,7 +97,13 @@ class ServerPair:
         service = DeclaredService(
             _SERVICE, f"http://{backend}", (DeclaredRight(_CALLING),), timeout_seconds=300
         )
-        client = DeclaredClient(_ANSWERING, ConnectionType.NOSSL, services=(service,))
+        by_soap = (
+            replace(
+                service, code=code, url=f"http://{backend}{soap_path(body)}", type=ServiceType.WSDL
+            )
+            for body, code in _SOAP_CODES.items()
+        )
+        client = DeclaredClient(_ANSWERING, ConnectionType.NOSSL, services=(service, *by_soap))
         await self._answerer.control.declare(ServerDeclaration(self._answerer.plan.id, (client,)))
         await self._answerer.worker.reload()
 
@@ -123,6 +131,11 @@ class ServerPair:
             _ANSWERER.member_code,
         )
         return f"/r1/{instance}/{member_class}/{code}/{_ANSWERING.subsystem_code}/{_SERVICE}"
+
+    @staticmethod
+    def soap_header(body: Body) -> str:
+        """The header of SOAP messages of this kind."""
+        return header_of(_CALLING, ServiceId(_ANSWERING, _SOAP_CODES[body]))
 
     @property
     def headers(self) -> dict[str, str]:

@@ -70,7 +70,7 @@ _ZIP_ERRORS = (
 class ContainerLimits:
     """How much of a container is read: entries, bytes of all entries, unpacked to packed."""
 
-    entries: int = 1_000
+    entries: int = 1_100
     size: int = 256_000_000
     ratio: int = 200
 

@@ -8,6 +8,7 @@ from sild.protocol.ids import ClientId
 from sild.protocol.idsxml import read_header_client_id, read_service_id
 from sild.protocol.rest.message import read_rest_request, read_rest_response
 from sild.protocol.safexml import children, get_child, has_name, local_name, read_xml
+from sild.protocol.soap.envelope import SOAP_LIMITS
 
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _XROAD = "{http://x-road.eu/xsd/xroad.xsd}"
@@ -25,7 +26,8 @@ def get_sender(message: bytes) -> ClientId:
 
 
 def _soap_sender(message: bytes) -> ClientId:
-    envelope = read_xml(message)
+    # What was accepted as a message must not be too large to be shown later.
+    envelope = read_xml(message, SOAP_LIMITS)
     if not has_name(envelope, _SOAP + "Envelope"):
         raise InvalidMessage(f"a {local_name(envelope)} is no SOAP message")
     header = get_child(envelope, _SOAP + "Header")

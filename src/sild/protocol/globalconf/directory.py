@@ -284,9 +284,17 @@ def check_location(location: str) -> None:
     if len(location) > _LOCATION_LIMIT or not _LOCATION.fullmatch(location):
         raise MalformedGlobalConf(f"{location[:200]!r} is not a location on the same server")
     for segment in location.removeprefix("/").split("/"):
-        plain = unquote_to_bytes(segment)
-        if plain in {b"", b".", b".."} or re.search(rb"[/\\\x00-\x1f\x7f]", plain):
+        if not _is_plain_segment(unquote_to_bytes(segment)):
             raise MalformedGlobalConf(f"the location {location!r} leaves its directory")
+
+
+def _is_plain_segment(name: bytes) -> bool:
+    """Whether a decoded name means nothing else to whoever decodes it again, or less strictly."""
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return name not in {b"", b".", b".."} and not re.search(rb"[/\\%\x00-\x1f\x7f]", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ _TEXT = (
     rb"|(?=[ \n]*+[^\x00-\x20<])(?:[^<&\x00-\x08\x0b-\x1f]|" + _ESCAPE + rb")++)?+"
 )  # fmt: skip
 _PLAIN = re.compile(_DECLARATIONS + _TAG + rb"(?:" + _TEXT + _TAG + rb")*+\n?")
+# From its start tag on: a search from any `>` would begin at each of a text's, and never end.
 _BASE64_TEXT = re.compile(
-    rb">([^<]*)</(?:[A-Za-z0-9_.-]+:)?(?:DigestValue|SignatureValue|X509Certificate"
-    rb"|EncapsulatedX509Certificate|EncapsulatedOCSPValue|EncapsulatedTimeStamp)>"
+    rb"<(?:[A-Za-z0-9_.-]++:)?(?:DigestValue|SignatureValue|X509Certificate"
+    rb"|EncapsulatedX509Certificate|EncapsulatedOCSPValue|EncapsulatedTimeStamp)"
+    rb"(?:" + _ATTRIBUTE + rb")*+>([^<]*+)"
 )
 _LINES = re.compile(rb"(?:[A-Za-z0-9+/=]++|\n|&#(?:13|xD);\n)*+")
 

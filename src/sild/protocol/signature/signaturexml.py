@@ -50,7 +50,7 @@ _IS_EXCLUSIVE = {
     f"{_EXCLUSIVE}WithComments": True,
 }
 MOST_BYTES = 1_000_000
-_LIMITS = XmlLimits(size=MOST_BYTES, depth=40, tags=10_000, attributes=20_000)
+_LIMITS = XmlLimits(size=MOST_BYTES, depth=40, tags=10_000, attributes=20_000, namespaces=100)
 
 
 def parse_message_signature(data: bytes) -> SignatureDocument:

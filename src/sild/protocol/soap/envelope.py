@@ -1,5 +1,6 @@
 """The SOAP 1.1 envelope: parsed once, safely, with one header and one body at most."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 
 from sild.protocol.errors import InvalidSoap, InvalidXml
@@ -7,6 +8,7 @@ from sild.protocol.safexml import Element, XmlLimits, encoding_of, has_name, qua
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _ENVELOPE, _HEADER, _BODY = (qualified(SOAP, name) for name in ("Envelope", "Header", "Body"))
+_MARKS_OF_UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 
 SOAP_LIMITS = XmlLimits(size=32 * 1024 * 1024, depth=200, tags=1_000_000, attributes=1_000_000)
 
@@ -47,4 +49,6 @@ def read_envelope(data: bytes, limits: XmlLimits = SOAP_LIMITS) -> Envelope:
             if name == _HEADER:
                 header_place = place
         place += isinstance(name, str)
-    return Envelope(found.get(_HEADER), header_place, found.get(_BODY), encoding_of(root))
+    # Without a declaration the parser keeps to itself what a byte-order mark said.
+    encoding = "UTF-16" if data.startswith(_MARKS_OF_UTF_16) else encoding_of(root)
+    return Envelope(found.get(_HEADER), header_place, found.get(_BODY), encoding)

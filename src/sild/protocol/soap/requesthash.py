@@ -75,13 +75,14 @@ def _header_children(text: str, header: int) -> Iterator[_Child]:
     depth = place = 0
     opened: re.Match[str] | None = None
     for tag in _MARKUP.finditer(text):
-        if tag["name"] is None:
+        is_end, name, _, is_empty = tag.groups()
+        if name is None:
             continue
-        if not tag["close"]:
+        if not is_end:
             if depth == 2 and place == header:
                 opened = tag
             depth += 1
-        if tag["close"] or tag["empty"]:
+        if is_end or is_empty:
             depth -= 1
             if depth == 2 and opened is not None:
                 yield _Child(opened.start(), tag.end(), opened["name"], opened["attributes"])

@@ -149,12 +149,17 @@ class _Walk:
     def _soap(self, data: bytes) -> Event:
         """A SOAP part of a response may be a fault instead; what else it says is not read here."""
         may_be_fault = self._direction is Direction.RESPONSE and len(data) <= self._limits.fault
-        if may_be_fault and _FAULT_TAG.search(data) and (fault := find_fault(data)) is not None:
+        if may_be_fault and _may_hold_fault(data) and (fault := find_fault(data)) is not None:
             self.part = Part.FAULT
             return FaultPart(fault, data)
         # Peers do not miss the name of the algorithm in a response that they need not hash.
         algorithm = self._algorithm or DigestAlgorithm.SHA512
         return SoapPart(data, self._headers, algorithm.digest(data))
+
+
+def _may_hold_fault(data: bytes) -> bool:
+    # Looking for a word first is many times as fast as the expression alone.
+    return b"Fault" in data and _FAULT_TAG.search(data) is not None
 
 
 class TransportReader:
