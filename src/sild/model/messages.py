@@ -25,3 +25,18 @@ class MessageRecord:
     hash_chain: bytes | None = None
     body: bytes | None = None
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDocuments:
+    """Which signed documents an information system asks for.
+
+    `is_response` None means both directions; `unique` is one container instead of a ZIP file of
+    all; `force` time-stamps at once what has no time-stamp yet.
+    """
+
+    query_id: str
+    owner: ClientId
+    is_response: bool | None
+    unique: bool
+    force: bool

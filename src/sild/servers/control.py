@@ -7,6 +7,7 @@ server's own, swapped as a whole whenever something in it has changed.
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -53,12 +54,13 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.cron import Cron
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
-from sild.runtime.files import FileError
+from sild.runtime.files import FileError, make_private_directory
 from sild.runtime.packing import PackingError
 from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
 from sild.runtime.schedule import Job, Period, Schedule
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls, ControlStatus
 from sild.servers.databases import open_database, open_message_database
+from sild.servers.document_calls import DOCUMENT_OPTIONS, DocumentCalls
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.kept_messages import KeptMessages, StampSources
 from sild.servers.layout import Layout
@@ -401,6 +403,13 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
         opened.push_async_callback(rpc.close)
         settling = await serve_rpc(layout.log_socket, control.messages, SettleCalls, LOG_OPTIONS)
         opened.push_async_callback(settling.close)
+        # What a worker did not fetch before it ended is fetched no more.
+        shutil.rmtree(layout.documents, ignore_errors=True)
+        make_private_directory(layout.documents)
+        giving = await serve_rpc(
+            layout.documents_socket, control.messages, DocumentCalls, DOCUMENT_OPTIONS
+        )
+        opened.push_async_callback(giving.close)
         await _until_stopped(control)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sild.components.messagelog.authorities import ChosenService
+from sild.components.messagelog.bundles import write_bundle
 from sild.components.messagelog.cleaning import Cleaning
 from sild.components.messagelog.containers import SignedDocuments
 from sild.components.messagelog.encryption import open_cipher
@@ -21,12 +22,14 @@ from sild.components.messagelog.stamps import StampStore
 from sild.components.messagelog.standing import StandingKeeper
 from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
+from sild.model.messages import WantedDocuments
 from sild.protocol.errors import ProtocolError
 from sild.protocol.ids import ClientId
 from sild.runtime.clock import Clock
 from sild.runtime.database import Database
 from sild.runtime.files import write_private
 from sild.runtime.journal import JournalError, Position
+from sild.servers.document_calls import WrittenDocuments
 from sild.servers.layout import Layout
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +76,7 @@ class KeptMessages:
         self._documents = SignedDocuments(self._store, self._timestamping)
         self._cleaning = Cleaning(database, settings)
         self._clock = clock
+        self._bundles = layout.documents
         self._enabled = settings.enabled
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
@@ -173,6 +177,15 @@ class KeptMessages:
         await self._catch_up()
         document = await self._documents.export(query_id, owner, is_response=is_response)
         return await asyncio.to_thread(_write, path, document.name, document.content)
+
+    async def write_documents(self, wanted: WantedDocuments) -> WrittenDocuments | None:
+        """Write signed documents to a file of their own; raises what `write_bundle` raises."""
+        await self._catch_up()
+        path = self._bundles / self._clock.uuid()
+        bundle = await write_bundle(self._documents, wanted, path)
+        if bundle is None:
+            return None
+        return WrittenDocuments(str(bundle.path), bundle.name, bundle.media_type, bundle.size)
 
     async def _catch_up(self) -> None:
         try:

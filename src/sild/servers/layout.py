@@ -80,6 +80,16 @@ class Layout:
         return self.run / "log.sock"
 
     @property
+    def documents_socket(self) -> Path:
+        """Where control gives signed documents."""
+        return self.run / "documents.sock"
+
+    @property
+    def documents(self) -> Path:
+        """Signed documents on their way from control to a worker."""
+        return self.run / "documents"
+
+    @property
     def stamping_standing(self) -> Path:
         """How time-stamping stands, as control tells the workers."""
         return self.run / "time-stamping"

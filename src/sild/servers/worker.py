@@ -18,6 +18,7 @@ from sild.components.messagelog.off import NoLog
 from sild.components.messagelog.settling import SettleCalls, Settling
 from sild.components.messagelog.standing import StampingGate
 from sild.components.proxy.client_side import ClientSide
+from sild.components.proxy.documents import DocumentRequests
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.listeners import CannotListen, Listeners, Sides
 from sild.components.proxy.outgoing import Sender
@@ -45,6 +46,7 @@ from sild.runtime.tls import (
     server_context,
     unverified_client_context,
 )
+from sild.servers.document_calls import DOCUMENT_OPTIONS, ControlDocuments, DocumentCalls
 from sild.servers.internal_tls import read_internal_tls
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
@@ -116,11 +118,19 @@ class Worker:
         sides = Sides(
             ClientSide(exchanges, peers, routing, self._internal.chain[0]),
             ServerSide(exchanges, services),
+            self._documents(exchanges),
         )
         internal = SwappableContext(
             server_context(self._policy, self._internal, AnyCertificate.WANTED)
         )
         return Listeners(exchanges, sides, internal)
+
+    def _documents(self, exchanges: Exchanges) -> DocumentRequests | None:
+        if not self._settings.message_log.enabled:
+            return None
+        socket = self._layout.documents_socket
+        calls = connect_rpc(socket, DocumentCalls, DOCUMENT_OPTIONS)  # type: ignore[type-abstract]
+        return DocumentRequests(exchanges, ControlDocuments(calls), self._internal.chain[0])
 
     def _log(self) -> JournalLog | NoLog:
         settings, spawn = self._settings.message_log, self._tasks.create_task

@@ -48,6 +48,7 @@ class Side:
 class Both:
     client: Side
     server: Side
+    documents: None = None
 
 
 async def under_way():

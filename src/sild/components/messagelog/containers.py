@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
-from sild.components.messagelog.errors import RecordNotFound
-from sild.components.messagelog.records import KeptRecord, Timestamp
+from sild.components.messagelog.errors import NotTimestamped, RecordNotFound
+from sild.components.messagelog.records import KeptRecord, RecordSummary, Timestamp
 from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
-from sild.model.messages import MessageRecord
+from sild.model.messages import MessageRecord, WantedDocuments
 from sild.protocol.asic.container import Container, with_signature_timestamp, write_container
 from sild.protocol.ids import ClientId
 from sild.protocol.signature.hashchain import PartDigest, resolve_chain
@@ -18,6 +18,7 @@ from sild.protocol.signature.names import SIG_HASH_CHAIN, attachment
 from sild.protocol.signature.verify import read_signature
 
 _BODY = attachment(1)
+_TIMESTAMP_ELEMENT = b"SignatureTimeStamp>"
 _LONGEST_QUERY_ID = 226
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
@@ -48,6 +49,29 @@ class SignedDocuments:
             message = f"the message log of {owner} holds no {kind} with the id {query_id!r}"
             raise RecordNotFound(message)
         return await self.export_record(found[-1].id)
+
+    async def find(self, wanted: WantedDocuments) -> tuple[RecordSummary, ...]:
+        """The records that an information system asks for, in the order of the log.
+
+        Raises NotTimestamped where one has no time-stamp and none is to be forced.
+        """
+        kinds = (False, True) if wanted.is_response is None else (wanted.is_response,)
+        found = [
+            summary
+            for is_response in kinds
+            for summary in await self._store.find_of(
+                wanted.query_id, wanted.owner, is_response=is_response
+            )
+        ]
+        if wanted.unique:
+            found = found[-1:]
+        if not wanted.force and any(each.timestamped_at is None for each in found):
+            message = (
+                "the signature has not been time-stamped yet; ask again later, or with the "
+                'parameter "force"'
+            )
+            raise NotTimestamped(message)
+        return tuple(found)
 
     async def export_record(self, record_id: int) -> SignedDocument:
         """One record; raises RecordNotFound, and what `Timestamping.stamp` raises."""
@@ -87,6 +111,9 @@ def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
         attachments=attachments,
     )
     if timestamp.hash_chain_result is None:
+        if _TIMESTAMP_ELEMENT in record.signature:
+            # As the reference keeps it, whose log was imported.
+            return signed
         inside = with_signature_timestamp(record.signature, timestamp.token)
         return replace(signed, signature=inside)
     return replace(

@@ -2,10 +2,12 @@
 
 MessageLogError                  internal_error
 ├── RecordNotFound               message_record_not_found
+├── NotTimestamped               internal_error (as peers answer it)
 ├── JournalDamaged               internal_error
 ├── NoTimestampingProvider       mlog.no_timestamping_provider_found
 ├── TimestampingServiceNotFound  timestamping_service_not_found
-└── EncryptionKeyNotFound        internal_error
+├── EncryptionKeyNotFound        internal_error
+└── ReferenceLogUnreadable       internal_error
 """
 
 from sild.protocol.errors import ProtocolError
@@ -19,6 +21,10 @@ class RecordNotFound(MessageLogError):
     """There is no such record."""
 
     code = "message_record_not_found"
+
+
+class NotTimestamped(MessageLogError):
+    """A record has no time-stamp yet, and was not to be given one now."""
 
 
 class JournalDamaged(MessageLogError):
@@ -39,3 +45,7 @@ class TimestampingServiceNotFound(MessageLogError):
 
 class EncryptionKeyNotFound(MessageLogError):
     """What is encrypted, or is to be, needs a key that is not at hand."""
+
+
+class ReferenceLogUnreadable(MessageLogError):
+    """A message log of the reference holds what it never writes."""

@@ -124,13 +124,17 @@ class JournalLog:
         if self._conditions.gate is not None:
             self._conditions.gate()
         _check_storable(record)
-        kept = self._policy.apply(record)
-        if not kept.with_body or self._policy.size == 0:
+        if not self._policy.keeps_all:
+            kept = self._policy.apply(record)
+            record = kept.record
+            if not kept.with_body:
+                body = None
+        if self._policy.size == 0:
             body = None
         self._check_size(body)
         try:
             signature = self._signature(record.signature)
-            entry = await self._entry(kept.record, signature, body)
+            entry = await self._entry(record, signature, body)
             position = await self._append(entry, signature)
         except (JournalError, SpoolError, PackingError) as error:
             message = f"the message could not be recorded, so it does not go on: {error}"

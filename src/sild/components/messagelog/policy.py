@@ -47,13 +47,15 @@ class BodyPolicy:
             remote = settings.enabled_body_logging_remote_producer_subsystems
         self._local_exceptions, self._remote_exceptions = _clients(local), _clients(remote)
         self._has_exceptions = bool(local or remote)
+        self.keeps_all = self._by_default and not self._has_exceptions
+        """Whether every message is kept as it is."""
         self._size = max(0, settings.max_loggable_message_body_size)
         self._truncates = settings.truncated_body_allowed
 
     @property
     def limit(self) -> int | None:
         """The largest body of any message that may pass; None where it depends on the message."""
-        certain = self._by_default and not self._has_exceptions and not self._truncates
+        certain = self.keeps_all and not self._truncates
         return self._size or None if certain else None
 
     @property
@@ -76,7 +78,7 @@ class BodyPolicy:
 
     def apply(self, record: MessageRecord) -> Kept:
         """What is to be kept of this message; raises LoggingFailed where that cannot be told."""
-        if not self._has_exceptions and self._by_default:
+        if self.keeps_all:
             return Kept(record, with_body=True)
         try:
             message = _read(record)

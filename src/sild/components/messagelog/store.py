@@ -61,16 +61,16 @@ class Taking:
         position: Position,
         cipher: RecordCipher | None = None,
     ) -> None:
-        self._connection = connection
-        self._journal_id = journal_id
+        self.connection = connection
+        self.journal_id = journal_id
         self._sealing = Sealing(cipher)
         self.position = position
         """What stands at or before it has been taken."""
 
     async def unfinished(self) -> dict[str, Unfinished]:
         """The bodies whose record has not come yet."""
-        query = select(UNFINISHED).where(UNFINISHED.c.journal_id == self._journal_id)
-        rows = (await self._connection.execute(query)).all()
+        query = select(UNFINISHED).where(UNFINISHED.c.journal_id == self.journal_id)
+        rows = (await self.connection.execute(query)).all()
         for row in rows:
             seal = None if row.key_id is None else Seal(row.key_id, row.cipher_number)
             self._sealing.remember(row.body_key, seal)
@@ -81,13 +81,13 @@ class Taking:
         await self._add_signatures(intake)
         keys = [*(piece.body_key for piece in intake.pieces), *intake.unfinished]
         keys += [new.entry.record_key for new in intake.records]
-        await self._sealing.give(self._connection, keys)
+        await self._sealing.give(self.connection, keys)
         await self._add_bodies(intake)
-        rows = [record_values(new, self._journal_id, self._sealing) for new in intake.records]
+        rows = [record_values(new, self.journal_id, self._sealing) for new in intake.records]
         await self._insert(RECORD, rows)
-        await self._connection.execute(
+        await self.connection.execute(
             update(JOURNAL)
-            .where(JOURNAL.c.id == self._journal_id)
+            .where(JOURNAL.c.id == self.journal_id)
             .values(segment=position.segment, place=position.offset)
         )
 
@@ -95,7 +95,7 @@ class Taking:
         needed = {new.entry.signature_digest for new in intake.records}
         digests = needed | intake.signatures.keys()
         query = select(SIGNATURE.c.digest).where(SIGNATURE.c.digest.in_(digests))
-        known = set((await self._connection.execute(query)).scalars())
+        known = set((await self.connection.execute(query)).scalars())
         if missing := needed - known - intake.signatures.keys():
             message = f"no signature {min(missing).hex()} stands before a record that needs it"
             raise JournalDamaged(message)
@@ -105,12 +105,10 @@ class Taking:
 
     async def _add_bodies(self, intake: Intake) -> None:
         if intake.dropped:
-            await self._connection.execute(
-                delete(PIECE).where(PIECE.c.body_key.in_(intake.dropped))
-            )
+            await self.connection.execute(delete(PIECE).where(PIECE.c.body_key.in_(intake.dropped)))
         await self._insert(PIECE, [self._piece_values(piece) for piece in intake.pieces])
-        owned = UNFINISHED.c.journal_id == self._journal_id
-        await self._connection.execute(delete(UNFINISHED).where(owned))
+        owned = UNFINISHED.c.journal_id == self.journal_id
+        await self.connection.execute(delete(UNFINISHED).where(owned))
         await self._insert(
             UNFINISHED,
             [self._unfinished_values(key, each) for key, each in intake.unfinished.items()],
@@ -125,7 +123,7 @@ class Taking:
         seal = self._sealing.seal_of(body_key)
         return {
             "body_key": body_key,
-            "journal_id": self._journal_id,
+            "journal_id": self.journal_id,
             "pieces": unfinished.pieces,
             "size": unfinished.size,
             "key_id": seal and seal.key_id,
@@ -136,10 +134,10 @@ class Taking:
         """Add rows whose values need no conversion: handed to the driver they cost half."""
         if not rows:
             return
-        dialect, columns = self._connection.dialect, list(rows[0])
+        dialect, columns = self.connection.dialect, list(rows[0])
         compiled = insert(table).inline().compile(dialect=dialect, column_keys=columns)
         values = itemgetter(*(compiled.positiontup or columns))
-        await self._connection.exec_driver_sql(str(compiled), [values(row) for row in rows])
+        await self.connection.exec_driver_sql(str(compiled), [values(row) for row in rows])
 
 
 class MessageStore:

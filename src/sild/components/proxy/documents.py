@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 from sild.components.proxy.callers import check_caller
 from sild.components.proxy.exchange import Exchanges
-from sild.components.proxy.ports import Documents, WantedDocuments
+from sild.components.proxy.ports import Documents
+from sild.model.messages import WantedDocuments
 from sild.protocol.errors import ProtocolError, SslAuthenticationFailed, UnknownMember
 from sild.protocol.faults import message_of
 from sild.protocol.globalconf.verification import verification_files

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from sild.components.proxy.client_side import ClientSide
+from sild.components.proxy.documents import DocumentRequests
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.server_side import ServerSide
 from sild.protocol.errors import ProtocolError
@@ -27,6 +28,8 @@ class Sides:
 
     client: ClientSide
     server: ServerSide
+    documents: DocumentRequests | None = None
+    """Signed documents, where messages are logged."""
 
 
 class CannotListen(Exception):
@@ -53,7 +56,7 @@ class Listeners:
             if tls is None and not settings.serve_plain_http:
                 continue
             endpoint = Endpoint(settings.connector_host, port, tls, reuse_port=share_ports)
-            await self._listen(self._sides.client.handle, endpoint)
+            await self._listen(self._from_client, endpoint)
 
     async def start_external(self, context: SwappableContext, *, share_ports: bool) -> None:
         """Listen to other security servers, once there is a certificate to show them."""
@@ -83,6 +86,13 @@ class Listeners:
         async with asyncio.TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.close(grace_seconds))
+
+    async def _from_client(self, request: Request) -> Response:
+        """Answer an information system: a signed document, or a message."""
+        documents = self._sides.documents
+        if documents is not None and documents.finds(request):
+            return await documents.handle(request)
+        return await self._sides.client.handle(request)
 
     async def ocsp(self, request: Request) -> Response:
         """Give the OCSP responses of own certificates (GET), or a sign of life (HEAD)."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sild.components.proxy.view import View
-from sild.model.messages import MessageRecord
-from sild.protocol.ids import ClientId
+from sild.model.messages import MessageRecord, WantedDocuments
 from sild.runtime.files import SpooledBytes
 
 
@@ -57,21 +56,6 @@ class Views(Protocol):
     def latest(self) -> View | None:
         """The last view, also where no message may use it any more."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class WantedDocuments:
-    """Which signed documents an information system asks for.
-
-    `is_response` None means both directions; `unique` is one container instead of a ZIP file of
-    all; `force` time-stamps at once what has no time-stamp yet.
-    """
-
-    query_id: str
-    owner: ClientId
-    is_response: bool | None
-    unique: bool
-    force: bool
 
 
 @dataclass(frozen=True, slots=True)
