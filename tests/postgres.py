@@ -3,14 +3,19 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
+
+from sild.runtime.supervise import end_with_parent
 
 _DEBIAN = Path("/usr/lib/postgresql")
 # For a root who tests: PostgreSQL does not run for one.
 _ORDINARY = "nobody"
+_STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 def find_binaries():
@@ -54,14 +59,33 @@ class Postgres:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self):
-        """Start it, after it was stopped."""
-        options = f"-k {self.directory} -c listen_addresses= -c fsync=off -c max_connections=60"
-        log = self.directory / "log"
-        self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-o", options, "start")
+        """Start it, after it was stopped; it ends with this process, however that ends."""
+        settings = (f"unix_socket_directories={self.directory}", "listen_addresses=", "fsync=off")
+        flags = [part for setting in settings for part in ("-c", setting)]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - a test starts no threads of its own
+                **self._as,
+            )
+        ends = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, (self.directory / "log").read_text()
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+
+    def _answers(self):
+        asked = [self._binaries / "pg_isready", "-q", "-h", self.directory]
+        return subprocess.run(asked, check=False).returncode == 0
 
     def stop(self, mode="fast"):
         """Stop it: "immediate" is a crash."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+        self._process.send_signal(_STOPS[mode])
+        self._process.wait(60)
 
     def new_database(self):
         """The address of an empty database."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sild.devnet.portraits import portrait
+
 
 def sild(*arguments, **options):
     return subprocess.Popen(
@@ -29,6 +31,11 @@ def test_the_story_is_told_and_every_step_gives_what_it_must(tmp_path):
         "2. The evidence, and a verdict without either server",
         "valid  signed by SUBSYSTEM:DEV/GOV/79990002/register",
         "3. Once only: a form filled from two registers",
+        "4. An older service: SOAP, and a photo attached",
+        "<personalCode>99001010011</personalCode>",
+        "licencePhotoResponse with one attachment: photo-99001010011.png, image/png, 288 bytes",
+        "valid  the answer that health-1 holds: signed by SUBSYSTEM:DEV/GOV/79990001/register",
+        "valid  the answer that police-1 holds: signed by SUBSYSTEM:DEV/GOV/79990001/register",
         "server.serverproxy.access_denied",
         "server.serverproxy.signature_verification.invalid_signature_value",
         "server.clientproxy.cannot_create_signature",
@@ -37,8 +44,10 @@ def test_the_story_is_told_and_every_step_gives_what_it_must(tmp_path):
     ):
         assert line in said
     assert "✗" not in said
-    container = tmp_path / "demo" / "evidence" / "answer.asice"
-    assert container.read_bytes().startswith(b"PK")
+    evidence = tmp_path / "demo" / "evidence"
+    for name in ("answer.asice", "photo-health-1.asice", "photo-police-1.asice"):
+        assert (evidence / name).read_bytes().startswith(b"PK")
+    assert (evidence / "photo-99001010011.png").read_bytes() == portrait("99001010011")
 
 
 def test_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_running(tmp_path):

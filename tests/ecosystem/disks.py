@@ -37,13 +37,13 @@ def _run(*command):
 class Disk:
     """A file system in an image, mounted at a directory; close it in the end."""
 
-    def __init__(self, image, place):
+    def __init__(self, image, place, size=_SIZE):
         self.place = place
         self._image = image
         self._broken = self._forbidden = False
         self._filling = place / "filling"
         with image.open("wb") as file:
-            file.truncate(_SIZE)
+            file.truncate(size)
         _run("mkfs.ext4", "-q", "-m", "0", "-b", str(_BLOCK), str(image))
         place.mkdir(parents=True, mode=0o700)
         self._mount()

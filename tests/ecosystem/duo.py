@@ -111,15 +111,20 @@ class Duo(Ecosystem):
         message = f"nothing was served within {seconds} s; the last answer was {told}"
         raise AssertionError(message)
 
-    async def offer(self, code, url):
-        """Let the provider offer one more service to the portal."""
+    async def offer(self, code, url, **more):
+        """Let the provider offer one more service, to the portal unless it says otherwise."""
         planned = self.provider.plan
         declared = declaration_of(self.topology, planned, self._provider_urls)
-        self._offered.append(DeclaredService(code, url, (DeclaredRight(PORTAL),)))
+        service = DeclaredService(code, url, (DeclaredRight(PORTAL),))
+        self._offered.append(replace(service, **more))
         (register,) = declared.clients
         services = (*register.services, *self._offered)
         clients = (replace(register, services=services),)
         await self.provider.control.declare(replace(declared, clients=clients))
+
+    def provider_url(self, name):
+        """Where a provider application answers."""
+        return self._provider_urls[name]
 
     async def stop(self, server):
         """Stop a server as its administrator does."""

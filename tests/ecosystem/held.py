@@ -242,7 +242,7 @@ class HeldServer:
         queues = SigningQueues(LocalSigner(self.sign), spawn, self.clock.now, 16)
         self._sender = Sender(queues, self.log, self._spool, self.clock)
         self._pool = HttpClientPool(ClientLimits())
-        self._services = ServicePools(5.0)
+        self._services = ServicePools(ProxySettings(connect_seconds=5.0))
         self._context = unverified_client_context(TlsPolicy(), tls_of(self.auth))
         self.exchanges = self._exchanges(self.settings())
         self.server_side = self._server_side(self.exchanges)

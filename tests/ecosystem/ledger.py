@@ -33,7 +33,7 @@ async def recorded_by(layout):
         # What moves from the journal to the store meanwhile is in either.
         with suppress(JournalError, FileNotFoundError):
             found = in_journal(layout.journal(0))
-            return found | await _in_store(layout.message_database)
+            return found | await stored_by(layout)
     message = f"the journal below {layout.home} cannot be read"
     raise AssertionError(message)
 
@@ -48,7 +48,9 @@ def in_journal(directory):
     }
 
 
-async def _in_store(path):
+async def stored_by(layout):
+    """The same of what has been taken from the journal into the store."""
+    path = layout.message_database
     if not path.exists():
         return set()
     async with Database.open(f"sqlite:///{path.absolute()}") as database:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,8 @@ async def raw_exchange(port, *pieces, pause=0.01, seconds=5):
     try:
         for number, piece in enumerate(pieces):
             await asyncio.sleep(pause if number else 0)
+            if writer.is_closing():
+                break
             writer.write(piece)
         return await asyncio.wait_for(reader.read(), seconds)
     except ConnectionError:
@@ -163,3 +166,24 @@ async def echo(request):
 def post(body, *more, target=b"/"):
     lines = [b"POST %b HTTP/1.1" % target, b"Host: a", b"Content-Length: %d" % len(body), *more]
     return b"\r\n".join([*lines, b"", body])
+
+
+@asynccontextmanager
+async def nothing_for_the_collector(kind):
+    """What the block makes of this class, and lets go of, is gone without a garbage collection."""
+
+    def living():
+        return sum(isinstance(each, kind) for each in gc.get_objects())
+
+    gc.collect()
+    before = living()
+    gc.disable()
+    try:
+        yield
+        for _ in range(250):
+            if living() == before:
+                break
+            await asyncio.sleep(0.02)
+        assert living() == before
+    finally:
+        gc.enable()

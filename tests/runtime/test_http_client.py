@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import socket
+import struct
 import time
 import tracemalloc
 from contextlib import suppress
@@ -9,15 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.http_ends import LOCAL, LOOPS_AND_ENGINES, echo, raw_server, read_request, serving
+from runtime.http_ends import (
+    LOCAL,
+    LOOPS_AND_ENGINES,
+    echo,
+    nothing_for_the_collector,
+    raw_server,
+    read_request,
+    serving,
+)
 from sild.runtime.http_client import (
     BodyTooLarge,
     ClientLimits,
     ConnectFailed,
+    Connection,
     ConnectProblem,
+    ConnectTimedOut,
     Framing,
     HttpClientError,
     HttpClientPool,
+    LeastPace,
     PeerGone,
     ProtocolViolation,
     RequestHead,
@@ -34,6 +46,8 @@ from sild.runtime.transport import FAST
 GET = RequestHead(b"GET", b"/")
 POST = RequestHead(b"POST", b"/")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+NO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+"""A socket option: to close is to reset."""
 
 
 @pytest.fixture(scope="module", params=LOOPS_AND_ENGINES[::2], ids=str)
@@ -615,6 +629,209 @@ async def test_when_the_fastest_cannot_shake_hands_the_next_one_may(engine):
             assert connection.target == to(server.port)
 
 
+async def test_what_never_left_is_sent_again_whatever_its_body(engine):
+    """Nobody can have acted on it: the close was there before the first byte."""
+    seen = []
+
+    def answer_twice(listening):
+        for _ in range(2):
+            with listening.accept()[0] as sock:
+                while b"\r\n\r\n" not in (got := sock.recv(999)):
+                    pass
+                seen.append(got)
+                sock.sendall(OK)
+
+    for body in (b"x", pieces_of(b"x")):
+        seen.clear()
+        with socket.create_server((LOCAL, 0)) as listening:
+            answering = asyncio.get_running_loop().run_in_executor(None, answer_twice, listening)
+            async with pool_of(engine) as pool:
+                target = to(listening.getsockname()[1])
+                async with pool.exchange(target, GET):
+                    pass
+                time.sleep(0.1)  # noqa: ASYNC251 - the loop must not see the close
+                async with pool.exchange(target, POST, body) as response:
+                    assert response.body.complete == b"ok"
+            await answering
+        assert [each.split()[0] for each in seen] == [b"GET", b"POST"]
+
+
+async def test_a_reset_is_told_from_a_close(engine):
+    def conversation(*, reset):
+        async def talk(reader, writer):
+            await read_request(reader)
+            if reset:
+                writer.transport.get_extra_info("socket").setsockopt(*NO_LINGER)
+            writer.transport.abort()
+
+        return talk
+
+    for reset in (False, True):
+        async with raw_server(conversation(reset=reset)) as port, pool_of(engine) as pool:
+            with pytest.raises(PeerGone) as gone:
+                async with pool.exchange(to(port), GET):
+                    pass
+        assert gone.value.was_reset is reset
+
+
+def dripping(size, pause):
+    """A conversation that answers with a body in pieces of this size."""
+
+    async def conversation(reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(0, 100_000, size):
+            await asyncio.sleep(pause)
+            if writer.is_closing():
+                return
+            writer.write(b"x" * size)
+
+    return conversation
+
+
+async def test_a_server_that_drips_is_given_up_and_one_that_is_slow_is_not(engine):
+    limits = {"idle_seconds": 0.5, "least_pace": LeastPace(1000, 0.3)}
+
+    async def read(size, pause):
+        async with (
+            raw_server(dripping(size, pause)) as port,
+            pool_of(engine, **limits) as pool,
+            pool.exchange(to(port), GET) as response,
+        ):
+            return await response.body.read_all(1 << 20)
+
+    with pytest.raises(TimedOut, match="too slowly"):
+        await read(10, 0.03)
+    assert len(await read(10_000, 0.1)) == 100_000
+
+
+async def test_the_time_in_which_we_do_not_read_is_not_the_servers(engine):
+    limits = {"least_pace": LeastPace(500_000, 0.2), "buffered_bytes": 65536}
+    size = 8 << 20
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)
+    async with (
+        raw_server(answering(answer)) as port,
+        pool_of(engine, **limits) as pool,
+        pool.exchange(to(port), GET) as response,
+    ):
+        await asyncio.sleep(0.6)
+        assert len(await response.body.read_all(size)) == size
+
+
+async def test_a_server_that_takes_a_request_slowly_is_waited_for(engine):
+    """Its kernel takes what it reads; ours has room for more only when much of it is gone."""
+    taken = 0
+
+    async def conversation(reader, writer):
+        nonlocal taken
+        await reader.readuntil(b"\r\n\r\n")
+        while taken < 3 << 20:
+            taken += len(await reader.read(100_000))
+            await asyncio.sleep(0.03)
+        writer.write(OK)
+
+    async with (
+        raw_server(conversation) as port,
+        pool_of(engine, write_seconds=0.2, least_pace=LeastPace(1000, 1)) as pool,
+        pool.exchange(to(port), POST, b"x" * (16 << 20)) as response,
+    ):
+        assert response.status == 200
+    assert taken >= 3 << 20
+
+
+async def test_without_rest_each_connection_serves_one_request(engine):
+    async with serving(echo, engine=engine) as server, pool_of(engine, idle_keep_seconds=0) as pool:
+        for _ in range(2):
+            async with await pool.connect(to(server.port)) as connection:
+                assert not connection.reused
+                async with connection.exchange(POST, b"x") as response:
+                    assert response.body.complete == b"x"
+
+
+async def nothing(reader, writer):
+    await asyncio.sleep(5)
+
+
+async def test_one_that_does_not_shake_hands_is_soon_tried_beside_the_others(engine):
+    context = unverified_client_context(TlsPolicy(), None)
+    async with (
+        raw_server(nothing) as silent,
+        serving(echo, engine=engine) as server,
+        pool_of(engine) as pool,
+        asyncio.timeout(3),
+    ):
+        targets = [Target(LOCAL, silent, context), to(server.port)]
+        async with await pool.connect_fastest(targets) as connection:
+            assert connection.target == to(server.port)
+
+
+class Refusal(Exception):
+    pass
+
+
+async def test_who_does_not_pass_the_check_is_passed_over(engine, unused_port):
+    async with (
+        serving(echo, engine=engine) as bad,
+        serving(echo, engine=engine) as good,
+        pool_of(engine) as pool,
+    ):
+        checked = []
+
+        async def check(connection):
+            checked.append(connection.target.port)
+            if connection.target.port == bad.port:
+                raise Refusal
+
+        targets = [to(bad.port), Target(LOCAL, unused_port), to(good.port)]
+        async with await pool.connect_fastest(targets, check) as connection:
+            assert connection.target == to(good.port)
+        assert checked == [bad.port, good.port]
+        with pytest.raises(Refusal):
+            await pool.connect_fastest(targets[:2], check)
+        with pytest.raises(Refusal):
+            await pool.connect_fastest(targets[1::-1], check)
+        with pytest.raises(ConnectFailed):
+            await pool.connect_fastest(targets[1:2], check)
+
+
+async def test_a_kept_connection_that_passes_no_more_gives_way_to_a_new_one(engine):
+    async with serving(echo, engine=engine) as server, pool_of(engine) as pool:
+        targets = [to(server.port)]
+        for _ in range(2):
+            async with await pool.connect(targets[0]), await pool.connect(targets[0]):
+                pass
+
+        async def check(connection):
+            if connection.reused:
+                raise Refusal
+
+        async with await pool.connect_fastest(targets, check) as connection:
+            assert not connection.reused
+
+
+async def test_a_choice_made_afresh_takes_no_kept_connection_and_gives_no_head_start(engine):
+    async with serving(echo, engine=engine) as server, pool_of(engine) as pool:
+        async with await pool.connect(to(server.port)):
+            pass
+        black_hole = Target("192.0.2.1", 9)
+        async with asyncio.timeout(0.2):
+            targets = [black_hole, to(server.port)]
+            async with await pool.connect_fastest(targets, afresh=True) as connection:
+                assert not connection.reused
+
+
+async def test_a_silent_address_is_a_connection_that_failed(engine):
+    with socket.create_server((LOCAL, 0), backlog=0) as full:
+        with socket.create_connection(full.getsockname()), suppress(OSError):
+            async with pool_of(engine, connect_seconds=0.1) as pool:
+                target = to(full.getsockname()[1])
+                attempts = [pool.connect(target) for _ in range(3)]
+                ends = await asyncio.gather(*attempts, return_exceptions=True)
+        silent = ends[-1]
+        assert isinstance(silent, ConnectTimedOut)
+        assert silent.problem is ConnectProblem.SILENT
+
+
 async def test_a_closed_pool_opens_nothing(engine):
     async with serving(echo, engine=engine) as server:
         async with pool_of(engine) as pool:
@@ -672,3 +889,14 @@ def test_any_bytes_are_an_answer_or_a_client_error(pieces):
             await fetch(FAST, b"".join(pieces), header_seconds=0.1, idle_seconds=0.1)
 
     asyncio.run(main())
+
+
+async def test_a_connection_that_ends_holds_its_buffers_no_longer(engine):
+    async with raw_server(answering(OK)) as port, nothing_for_the_collector(Connection):
+        pool = pool_of(engine)
+        async with pool.exchange(to(port), GET) as response:
+            await response.body.read_all(100)
+            assert (pool.connection_count, pool.busy_count) == (1, 1)
+        assert (pool.connection_count, pool.busy_count) == (1, 0)
+        pool.close()
+        del pool, response

@@ -7,8 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.http_ends import HOST, LOCAL, LOOPS_AND_ENGINES, echo, post, raw_exchange, serving
-from sild.runtime.http_server import BodyTooLarge, PeerGone, Response
+from runtime.http_ends import (
+    HOST,
+    LOCAL,
+    LOOPS_AND_ENGINES,
+    echo,
+    nothing_for_the_collector,
+    pki,
+    post,
+    raw_exchange,
+    serving,
+)
+from sild.runtime.http_server import BodyTooLarge, LeastPace, PeerGone, Response
+from sild.runtime.http_server_connection import ServerConnection
+from sild.runtime.http_wire import as_chunk
+from sild.runtime.tls import AnyCertificate, TlsPolicy, server_context, unverified_client_context
 from sild.runtime.transport import FAST
 
 CLOSE = b"Connection: close"
@@ -510,6 +523,107 @@ async def test_a_body_left_unread_is_dropped_or_ends_the_connection(engine):
         assert statuses(answer) == [200]
 
 
+async def sent_slowly(engine, size, pause, *, handler=echo, **limits):
+    """What is answered to a body that comes in thirty such pieces."""
+    body = b"x" * size * 30
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    async with serving(handler, engine=engine, **limits) as server:
+        sent = post(body, CLOSE)[: -len(body)]
+        return statuses(await raw_exchange(server.port, sent, *pieces, pause=pause))
+
+
+async def test_a_client_that_drips_is_given_up_and_one_that_is_slow_is_not(engine):
+    seen = []
+
+    async def handler(request):
+        try:
+            return await echo(request)
+        except PeerGone as error:
+            seen.append(str(error))
+            raise
+
+    limits = {"body_seconds": 0.5, "least_pace": LeastPace(1000, 0.3), "handler": handler}
+    assert await sent_slowly(engine, 10, 0.03, **limits) == []
+    assert len(seen) == 1
+    assert "too slowly" in seen[0]
+    assert await sent_slowly(engine, 2000, 0.05, **limits) == [200]
+
+
+async def test_the_time_in_which_the_handler_does_not_read_is_not_the_clients(engine):
+    async def handler(request):
+        await asyncio.sleep(0.5)
+        return Response(200, body=b"%d" % len(await request.body.read_all(1 << 24)))
+
+    limits = {"least_pace": LeastPace(1_000_000, 0.2), "buffered_bytes": 65536}
+    body = b"x" * (8 << 20)
+    async with serving(handler, engine=engine, **limits) as server:
+        assert (await raw_exchange(server.port, post(body, CLOSE))).endswith(b"\r\n%d" % len(body))
+
+
+async def test_a_client_that_reads_slowly_is_waited_for(engine):
+    """What it reads is seen in the kernel, long before that has room for more."""
+
+    async def handler(request):
+        return Response(200, body=b"x" * (16 << 20))
+
+    limits = {"write_seconds": 0.2, "least_pace": LeastPace(1000, 1)}
+    async with serving(handler, engine=engine, **limits) as server:
+        reader, writer = await asyncio.open_connection(LOCAL, server.port, limit=50_000)
+        writer.write(get(CLOSE))
+        taken = 0
+        while taken < 3 << 20:
+            taken += len(await reader.readexactly(100_000))
+            await asyncio.sleep(0.03)
+        writer.transport.abort()
+
+
+async def test_each_answer_closes_where_connections_are_not_kept(engine):
+    answer = await answer_of(echo, engine, get(), keeps_connections=False)
+    assert statuses(answer) == [200]
+    assert CLOSE in answer
+
+
+async def refuse(request):
+    return Response(403, b"Forbidden", [], b"no")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_client_that_only_sends_still_reads_an_early_answer(engine, tls):
+    """It sends all it has before it reads: a close meanwhile would be a reset to it."""
+    size = 12 << 20
+    context = server_context(TlsPolicy(), pki().server.identity, AnyCertificate.WANTED)
+    async with serving(refuse, engine=engine, tls=context if tls else None) as server:
+        client = unverified_client_context(TlsPolicy(), None) if tls else None
+        reader, writer = await asyncio.open_connection(LOCAL, server.port, ssl=client)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size >> 20):
+            writer.write(b"x" * (1 << 20))
+            await writer.drain()
+            await asyncio.sleep(0.12)
+        async with asyncio.timeout(2):
+            answer = await reader.read()
+        writer.close()
+    assert statuses(answer) == [403]
+    assert CLOSE in answer
+    assert answer.endswith(b"\r\n\r\nno")
+
+
+@pytest.mark.parametrize("limit", [{"drained_bytes": 1 << 20}, {"drained_seconds": 0.2}], ids=str)
+async def test_what_is_dropped_of_a_refused_body_has_its_limit(engine, limit):
+    async with serving(refuse, engine=engine, **limit) as server:
+        _, writer = await asyncio.open_connection(LOCAL, server.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send_on(writer), 6)
+
+
+async def send_on(writer):
+    while True:
+        writer.write(as_chunk(b"x" * 65536))
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
 async def test_closing_lets_answers_end_and_cuts_what_outlasts_the_grace(engine):
     cut = []
 
@@ -672,3 +786,19 @@ def test_any_bytes_are_answered_or_cut_and_the_server_goes_on(caplog):
 
     send()
     assert not [each for each in caplog.records if each.name.startswith("sild")]
+
+
+async def test_a_connection_that_ends_holds_its_buffers_no_longer(engine):
+    async with (
+        serving(echo, engine=engine) as server,
+        nothing_for_the_collector(ServerConnection),
+    ):
+        assert statuses(await raw_exchange(server.port, post(b"body", CLOSE))) == [200]
+        assert statuses(await raw_exchange(server.port, b"NONSENSE\r\n\r\n")) == [400]
+        _, writer = await asyncio.open_connection(LOCAL, server.port)
+        writer.write(get())
+        await asyncio.sleep(0.05)
+        assert server.connection_count == 1
+        writer.transport.abort()
+        del writer
+    assert server.connection_count == 0

@@ -5,7 +5,16 @@ import sys
 from collections.abc import Sequence
 
 from sild import __version__
-from sild.cli import bench, demo, security_server
+from sild.cli import (
+    bench,
+    demo,
+    evidence,
+    log,
+    security_server,
+    verify,
+    verify_archive,
+    verify_proof,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +35,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sild {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (demo, security_server, bench):
+    for command in (
+        demo,
+        security_server,
+        verify,
+        verify_archive,
+        verify_proof,
+        evidence,
+        log,
+        bench,
+    ):
         command.add_parser(commands)
     return parser

@@ -84,6 +84,7 @@ class Plan:
     intervals: Intervals = field(default_factory=Intervals)
     proxy: tuple[tuple[str, str], ...] = ()
     """Further settings of every server's `[proxy]` section, as TOML values."""
+    anti_dos: tuple[tuple[str, str], ...] = ()
     message_log: tuple[tuple[str, str], ...] = ()
     exchange_logs: bool = True
     workers: int = 1
@@ -334,6 +335,7 @@ class Ecosystem:
                 "internal-host": _toml(address),
             },
             "proxy": proxy,
+            "anti-dos": dict(plan.anti_dos),
             "message-log": dict(plan.message_log),
             "ocsp": {"ocsp-retry-delay": str(plan.intervals.retry)},
             "configuration-client": {

@@ -6,18 +6,21 @@ remembers that somebody did), then `exchange` on it. Where TLS itself verifies t
 """
 
 import asyncio
+import logging
 import socket
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Self, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Self
 
 from sild.runtime.http_client_connection import Connection, Exchange
+from sild.runtime.http_client_race import Turns, first_of, open_socket
 from sild.runtime.http_client_types import (
     BodyTooLarge,
     ClientLimits,
     ClientResponse,
     ConnectFailed,
     ConnectProblem,
+    ConnectTimedOut,
     Framing,
     HttpClientError,
     PeerGone,
@@ -28,23 +31,27 @@ from sild.runtime.http_client_types import (
     Target,
     TimedOut,
     TlsFailed,
+    TlsTimedOut,
 )
-from sild.runtime.http_wire import BodyReader, Headers, Sweeper
+from sild.runtime.http_wire import BodyReader, Headers, LeastPace, Sweeper
 from sild.runtime.transport import FAST, Engine, Handshake
 
 __all__ = [
     "BodyReader",
     "BodyTooLarge",
+    "Check",
     "ClientLimits",
     "ClientResponse",
     "ConnectFailed",
     "ConnectProblem",
+    "ConnectTimedOut",
     "Connection",
     "Exchange",
     "Framing",
     "Headers",
     "HttpClientError",
     "HttpClientPool",
+    "LeastPace",
     "PeerGone",
     "ProtocolViolation",
     "RequestBody",
@@ -53,14 +60,17 @@ __all__ = [
     "Target",
     "TimedOut",
     "TlsFailed",
+    "TlsTimedOut",
 ]
 
-_T = TypeVar("_T")
-_Found = tuple[Target, socket.socket]
+_LOG = logging.getLogger(__name__)
 
-# How long one attempt to connect is alone before the next begins beside it.
-_ADDRESS_STAGGER_SECONDS: Final = 0.25
-_TARGET_STAGGER_SECONDS: Final = 0.05
+Check = Callable[[Connection], Awaitable[None]]
+"""Proves that a new connection is good for its caller, or raises."""
+
+# How long the first of several targets is alone, and how long one may shake hands alone.
+_HEAD_START_SECONDS: Final = 0.25
+_HANDSHAKE_ALONE_SECONDS: Final = 1.0
 
 
 class HttpClientPool:
@@ -75,7 +85,8 @@ class HttpClientPool:
                 limits.header_seconds,
                 limits.idle_seconds,
                 limits.write_seconds,
-                limits.idle_keep_seconds,
+                limits.least_pace.seconds,
+                limits.idle_keep_seconds or limits.idle_seconds,
             )
         )
         self._connections: set[Connection] = set()
@@ -96,44 +107,97 @@ class HttpClientPool:
         """How many connections are open, those that rest among them."""
         return len(self._connections)
 
+    @property
+    def busy_count(self) -> int:
+        """How many of them do not rest."""
+        return len(self._connections) - sum(map(len, self._resting.values()))
+
     async def connect(self, target: Target) -> Connection:
         """Lease a connection, one that rests or else a new one; use it as a context."""
         connection = self._rested(target) or await self._place(target)
         if connection is not None:
             return connection
         try:
-            _, sock = await self._race([target])
-            return await self._shake_hands(target, sock)
+            return await self._shake_hands(target, await self._reach(target))
         except BaseException:
             self._give_place(target)
             raise
 
-    async def connect_fastest(self, targets: Sequence[Target]) -> Connection:
-        """Lease a connection to whichever target accepts first; one that rests wins at once.
+    async def connect_fastest(
+        self, targets: Sequence[Target], check: Check | None = None, *, afresh: bool = False
+    ) -> Connection:
+        """Lease a connection to whichever target accepts first, shakes hands and passes the check.
 
-        When the winner's TLS handshake fails, the others are raced again.
+        One that rests wins at once, unless the choice is to be made afresh; else all targets are
+        connected to at the same time, after a head start for the first. When all fail, what went
+        wrong behind an accepted connection is raised rather than that there was none.
         """
-        left = list(targets)
-        while True:
-            for target in left:
-                if (connection := self._rested(target)) is not None:
+        if not afresh:
+            for target in targets:
+                connection = self._rested(target)
+                if connection is not None and await self._passes(connection, check):
                     return connection
-            target, sock = await self._race(left)
+        turns = Turns(_HANDSHAKE_ALONE_SECONDS)
+
+        def attempt(target: Target) -> Callable[[], Coroutine[Any, Any, Connection]]:
+            return lambda: self._attempt(target, turns, check)
+
+        alone = 0.0 if afresh else _HEAD_START_SECONDS
+        staggers = [alone, *[0.0] * (len(targets) - 1)]
+        attempts = [attempt(each) for each in targets]
+        return await first_of(attempts, staggers, Connection.release)
+
+    async def _passes(self, connection: Connection, check: Check | None) -> bool:
+        """Say whether a connection that rested is good for its caller; if not, the others go."""
+        try:
+            if check is not None:
+                await check(connection)
+        except Exception as error:  # noqa: BLE001 - a new connection shows whether it is true yet
+            _LOG.debug("a kept connection to %s is of no use: %s", connection.target, error)
+            connection.discard()
+            self.drop_resting(connection.target)
+            return False
+        except BaseException:
+            connection.discard()
+            raise
+        return True
+
+    async def _attempt(self, target: Target, turns: Turns, check: Check | None) -> Connection:
+        sock = await self._reach(target)
+        try:
+            turn = await turns.take()
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            connection = await self._lease_over(target, sock)
             try:
-                connection = await self._place(target)
+                if check is not None:
+                    await check(connection)
             except BaseException:
-                sock.close()
+                connection.discard()
                 raise
-            if connection is not None:
-                sock.close()
-                return connection
-            try:
-                return await self._shake_hands(target, sock)
-            except BaseException as error:
-                self._give_place(target)
-                left.remove(target)
-                if not left or not isinstance(error, HttpClientError):
-                    raise
+        except BaseException:
+            turn.give_up()
+            raise
+        turn.keep()
+        return connection
+
+    async def _lease_over(self, target: Target, sock: socket.socket) -> Connection:
+        """Make a connection of a socket, or take another's when that comes first."""
+        try:
+            connection = await self._place(target)
+        except BaseException:
+            sock.close()
+            raise
+        if connection is not None:
+            sock.close()
+            return connection
+        try:
+            return await self._shake_hands(target, sock)
+        except BaseException:
+            self._give_place(target)
+            raise
 
     def exchange(
         self,
@@ -147,7 +211,7 @@ class HttpClientPool:
 
         A request that met a stale connection is sent again, on a new one, if nothing of it had
         left; with `retry_stale`, also if the server may have seen it, which suits only what may
-        be done twice. A body that is iterated is never sent again.
+        be done twice, and never a body that is iterated.
         """
         return PoolExchange(self, target, (head, body), retry_stale=retry_stale)
 
@@ -272,27 +336,13 @@ class HttpClientPool:
                 continue
             self._queue.remove((target, turn))
 
-    async def _race(self, targets: Sequence[Target]) -> _Found:
-        """Connect to whichever target accepts first."""
+    async def _reach(self, target: Target) -> socket.socket:
         seconds = self._limits.connect_seconds
-
-        def attempt(target: Target) -> Callable[[], Coroutine[Any, Any, _Found]]:
-            async def connect() -> _Found:
-                return target, await _open_socket(target)
-
-            return connect
-
-        def drop(found: _Found) -> None:
-            found[1].close()
-
         try:
             async with asyncio.timeout(seconds):
-                return await _first(
-                    [attempt(each) for each in targets], _TARGET_STAGGER_SECONDS, drop
-                )
+                return await open_socket(target)
         except TimeoutError as error:
-            names = ", ".join(str(each) for each in targets)
-            raise TimedOut(f"{names} did not accept a connection in {seconds} s") from error
+            raise ConnectTimedOut(f"{target} accepted no connection in {seconds} s") from error
 
     async def _shake_hands(self, target: Target, sock: socket.socket) -> Connection:
         limits = self._limits
@@ -307,7 +357,7 @@ class HttpClientPool:
             async with asyncio.timeout(limits.tls_seconds):
                 await self._engine.connect(sock, lambda: connection, handshake)
         except TimeoutError as error:
-            raise TimedOut(f"{target} took over {limits.tls_seconds} s for TLS") from error
+            raise TlsTimedOut(f"{target} took over {limits.tls_seconds} s for TLS") from error
         except (OSError, ValueError) as error:
             raise TlsFailed(f"the TLS handshake with {target} failed: {error}") from error
         if not connection.is_open:
@@ -344,8 +394,8 @@ class PoolExchange:
                 response = await connection.begin(head, body)
             except StaleConnection as stale:
                 connection.discard()
-                again = body is None or isinstance(body, bytes)
-                if not again or (stale.sent and not self._retry_stale):
+                again = self._retry_stale and (body is None or isinstance(body, bytes))
+                if stale.sent and not again:
                     raise
                 # What one stale connection tells is likely true of the others.
                 self._pool.drop_resting(self._target)
@@ -360,76 +410,3 @@ class PoolExchange:
         if self._connection is not None:
             await self._connection.end()
             self._connection.release()
-
-
-async def _open_socket(target: Target) -> socket.socket:
-    """Connect to the first of a host's addresses that accepts."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        problem = ConnectProblem.UNKNOWN_HOST
-        raise ConnectFailed(f"{target.host} has no address: {error}", problem) from error
-
-    def attempt(family: int, address: Any) -> Callable[[], Coroutine[Any, Any, socket.socket]]:
-        async def connect() -> socket.socket:
-            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(sock, address)
-            except BaseException:
-                sock.close()
-                raise
-            return sock
-
-        return connect
-
-    attempts = [attempt(family, address) for family, _, _, _, address in found]
-    try:
-        return await _first(attempts, _ADDRESS_STAGGER_SECONDS, socket.socket.close)
-    except ConnectionRefusedError as error:
-        problem = ConnectProblem.REFUSED
-        raise ConnectFailed(f"{target} refused the connection", problem) from error
-    except OSError as error:
-        problem = ConnectProblem.UNREACHABLE
-        raise ConnectFailed(f"{target} cannot be reached: {error}", problem) from error
-
-
-async def _first(
-    attempts: Sequence[Callable[[], Coroutine[Any, Any, _T]]],
-    stagger: float,
-    drop: Callable[[_T], None],
-) -> _T:
-    """Run attempts, each a little after the last or when one fails; the first to succeed wins.
-
-    What others still bring is dropped. When all fail, the first error is raised.
-    """
-    if len(attempts) == 1:
-        return await attempts[0]()
-    loop = asyncio.get_running_loop()
-    waiting = deque(attempts)
-    tasks: list[asyncio.Task[_T]] = []
-    winner: asyncio.Task[_T] | None = None
-    try:
-        while waiting or not all(task.done() for task in tasks):
-            if waiting:
-                tasks.append(loop.create_task(waiting.popleft()()))
-            running = [task for task in tasks if not task.done()]
-            await asyncio.wait(
-                running,
-                timeout=stagger if waiting else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            done = [task for task in tasks if task.done() and task.exception() is None]
-            if done:
-                winner = done[0]
-                return winner.result()
-        return tasks[0].result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for task in tasks:
-            if task is not winner and not task.cancelled() and task.exception() is None:
-                drop(task.result())

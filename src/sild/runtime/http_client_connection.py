@@ -72,7 +72,7 @@ class Connection(Wire):
     """
 
     def __init__(self, target: Target, limits: ClientLimits, sweeper: Sweeper, home: Home) -> None:
-        super().__init__(sweeper, limits.write_seconds)
+        super().__init__(sweeper, limits.write_seconds, limits.least_pace)
         self.target = target
         self.reused = False
         self.extra: Any = None
@@ -118,7 +118,8 @@ class Connection(Wire):
 
     def release(self) -> None:
         """Give the connection back, or discard it if it cannot be used again."""
-        if self.is_open and self._keeps and self._answer is None:
+        keeps = self._keeps and self._limits.idle_keep_seconds > 0
+        if self.is_open and keeps and self._answer is None:
             self._rested_at = self.loop.time()
             self.read_deadline = self._rested_at + self._limits.idle_keep_seconds
             self._home.take_back(self)
@@ -142,10 +143,15 @@ class Connection(Wire):
             return False
         if self.loop.time() - self._rested_at < _TRUSTED_REST_SECONDS:
             return True
-        # A close, or anything else unasked for, may have come that the loop has not seen yet.
+        return not self._has_unseen()
+
+    def _has_unseen(self) -> bool:
+        """Whether a close, or anything else unasked for, has come that the loop has not seen."""
+        if self._transport is None:
+            return True
         poll = select.poll()
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return bool(poll.poll(0))
 
     def exchange(self, head: RequestHead, body: RequestBody = None) -> "Exchange":
         """Send a request: `async with connection.exchange(head, body) as response`.
@@ -160,13 +166,15 @@ class Connection(Wire):
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the exchange under way, if its answer is not complete."""
         super().connection_lost(error)
+        self._parser = None  # whose callbacks hold this connection, and so its buffers
         why = f": {error}" if error is not None and str(error) else ""
+        was_reset = isinstance(error, ConnectionError)
         if self.reused and not self._received:
-            self._fail(StaleConnection(f"{self.target} closed a reused connection{why}", sent=True))
+            what = f"{self.target} closed a reused connection{why}"
+            self._fail(StaleConnection(what, sent=True, was_reset=was_reset))
         else:
-            self._fail(
-                PeerGone(f"{self.target} closed the connection before its answer's end{why}")
-            )
+            what = f"{self.target} closed the connection before its answer's end{why}"
+            self._fail(PeerGone(what, was_reset=was_reset))
         if self._pump is not None:
             self._pump.cancel()
         self._home.went(self)
@@ -187,6 +195,7 @@ class Connection(Wire):
             return
         self._received = True
         self._quiet += len(data)
+        self.paced += len(data)
         try:
             (self._parser or self._new_parser()).feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -198,7 +207,9 @@ class Connection(Wire):
             if self._arriving.body.buffered > self._limits.buffered_bytes:
                 self.hold()
             else:
-                self.read_deadline = self.loop.time() + self._limits.idle_seconds
+                now = self.loop.time()
+                self.read_deadline = now + self._limits.idle_seconds
+                self.open_window(now)
 
     def resume_writing(self) -> None:
         """Count the time for the answer from when the request is out."""
@@ -215,6 +226,11 @@ class Connection(Wire):
         if self._arriving is not None:
             part, seconds = "body", limits.idle_seconds
         self._fail(TimedOut(f"{self.target} sent nothing of its answer's {part} for {seconds} s"))
+        self.abort()
+
+    def too_slow(self, seen: str) -> None:
+        """Give up on a server whose answer never ends."""
+        self._fail(TimedOut(f"{self.target} sent its answer too slowly: {seen}"))
         self.abort()
 
     def write_expired(self) -> None:
@@ -304,6 +320,7 @@ class Connection(Wire):
             self._arriving = None
         self._complete = True
         self.read_deadline = inf
+        self.end_window()
         self._stop_sending()
 
     def _violated(self, why: str) -> None:
@@ -325,7 +342,7 @@ class Connection(Wire):
         """Send a request and wait for its answer's head; `end` must follow unless this raises."""
         if self._answer is not None:
             raise RuntimeError("a connection carries one exchange at a time")
-        if not self.is_open or not self._keeps:
+        if not self.is_open or not self._keeps or (self.reused and self._has_unseen()):
             raise self._gone_before()
         unsent = self._head(head, body)
         answer: asyncio.Future[ClientResponse] = self.loop.create_future()

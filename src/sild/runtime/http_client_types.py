@@ -4,8 +4,11 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
-from sild.runtime.http_wire import BodyReader, Headers
+from sild.runtime.http_wire import BodyReader, Headers, LeastPace
+
+_PACE: Final = LeastPace(600, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class ConnectProblem(Enum):
     UNKNOWN_HOST = "the name is unknown"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
+    SILENT = "no answer in time"
 
 
 class ConnectFailed(HttpClientError):
@@ -53,12 +57,27 @@ class TimedOut(HttpClientError):
     """The server, or a place in the pool, took longer than its limit."""
 
 
+class ConnectTimedOut(ConnectFailed, TimedOut):
+    """Nobody answered the wish for a connection."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ConnectProblem.SILENT)
+
+
+class TlsTimedOut(TlsFailed, TimedOut):
+    """The TLS handshake took longer than its limit."""
+
+
 class ProtocolViolation(HttpClientError):
     """The answer breaks the rules of HTTP/1.1, or our limits for a head."""
 
 
 class PeerGone(HttpClientError):
-    """The server closed the connection before its answer was complete."""
+    """The server closed the connection before its answer was complete, or reset it."""
+
+    def __init__(self, message: str, *, was_reset: bool = False) -> None:
+        super().__init__(message)
+        self.was_reset = was_reset
 
 
 class StaleConnection(PeerGone):
@@ -68,8 +87,8 @@ class StaleConnection(PeerGone):
     have worked on the request.
     """
 
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, sent: bool, was_reset: bool = False) -> None:
+        super().__init__(message, was_reset=was_reset)
         self.sent = sent
 
 
@@ -90,7 +109,10 @@ class ClientLimits:
     """Longest silence within a body."""
     write_seconds: float = 30
     """Longest time in which the server takes nothing of what waits for it."""
+    least_pace: LeastPace = _PACE
+    """What bodies must move at least, sent or received, while it is the server's turn."""
     idle_keep_seconds: float = 30
+    """How long a connection rests before it is closed; with 0 each serves one request."""
     header_bytes: int = 65536
     header_count: int = 200
     buffered_bytes: int = 262144

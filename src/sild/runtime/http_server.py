@@ -9,9 +9,12 @@ import asyncio
 import logging
 import socket
 from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Final
 
 from sild.runtime.clock import Clock
-from sild.runtime.http_server_connection import ServerConnection
+from sild.runtime.http_server_admission import Admission, Doorkeeper
+from sild.runtime.http_server_connection import ServerConnection, refusal_of
 from sild.runtime.http_server_types import (
     BadBody,
     BodyTooLarge,
@@ -23,11 +26,12 @@ from sild.runtime.http_server_types import (
     Request,
     Response,
 )
-from sild.runtime.http_wire import BodyReader, Headers, Sweeper
+from sild.runtime.http_wire import BodyReader, Headers, LeastPace, Sweeper
 from sild.runtime.tls import SwappableContext
 from sild.runtime.transport import Handshake, Listener, Peer, listening_sockets
 
 __all__ = [
+    "Admission",
     "BadBody",
     "BodyReader",
     "BodyTooLarge",
@@ -36,6 +40,7 @@ __all__ = [
     "Headers",
     "HttpServer",
     "HttpServerError",
+    "LeastPace",
     "Limits",
     "Peer",
     "PeerGone",
@@ -45,6 +50,9 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
+
+# One that rests for less is not closed for others: its next request may be on the way.
+_LEAST_REST_SECONDS: Final = 1.0
 
 
 async def serve(handler: Handler, endpoint: Endpoint, limits: Limits, clock: Clock) -> "HttpServer":
@@ -73,11 +81,16 @@ class HttpServer:
                 limits.idle_seconds,
                 limits.body_seconds,
                 limits.write_seconds,
+                limits.least_pace.seconds,
             )
         )
         self._listener = Listener([], self._take)
         self._connections: set[ServerConnection] = set()
         self._newcomers: set[asyncio.Task[None]] = set()
+        self._resting: dict[ServerConnection, float] = {}  # since when, the longest first
+        self._doorkeeper: Doorkeeper | None = None
+        if limits.admission is not None:
+            self._doorkeeper = Doorkeeper(limits.admission, limits.connections, self)
         self._places = limits.connections
         self._closing = False
         self._emptied: asyncio.Future[None] | None = None
@@ -102,6 +115,8 @@ class HttpServer:
         """Stop accepting, let running requests end within the grace, then cut what is left."""
         self._closing = True
         self._listener.close()
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
         for task in self._newcomers:
             task.cancel()
         for connection in tuple(self._connections):
@@ -133,32 +148,65 @@ class HttpServer:
     def went(self, connection: ServerConnection) -> None:
         """Count a connection out."""
         self._connections.discard(connection)
-        self._give_place()
+        self._resting.pop(connection, None)
+        self._give_place(connection.address)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
 
+    def rests(self, connection: ServerConnection) -> None:
+        """Note that a connection waits for a request."""
+        self._resting[connection] = self._loop.time()
+
+    def works(self, connection: ServerConnection) -> None:
+        """Note that a request has begun to come."""
+        self._resting.pop(connection, None)
+
+    def make_room(self) -> None:
+        """Close the connection that has rested longest."""
+        longest = next(iter(self._resting.items()), None)
+        if longest is not None and self._loop.time() - longest[1] >= _LEAST_REST_SECONDS:
+            del self._resting[longest[0]]
+            longest[0].finish()
+
+    @property
+    def refusal(self) -> bytes:
+        """What a connection that cannot be served is told, unless it would have to be by TLS."""
+        if self._endpoint.tls is not None:
+            return b""
+        return refusal_of(HTTPStatus.SERVICE_UNAVAILABLE, self.date_line())
+
     def _take(self, sock: socket.socket) -> None:
+        if self._doorkeeper is not None:
+            self._doorkeeper.came(sock)
+            return
         self._places -= 1
         if self._places <= 0:
             self._listener.pause()
+        self.admit(sock, "")
+
+    def admit(self, sock: socket.socket, address: str) -> None:
+        """Serve a connection."""
         # Kept and awaited in `close`, as a task group would; a failed handshake ends nothing else.
-        task = self._loop.create_task(self._welcome(sock))
+        task = self._loop.create_task(self._welcome(sock, address))
         self._newcomers.add(task)
         task.add_done_callback(self._newcomers.discard)
 
-    async def _welcome(self, sock: socket.socket) -> None:
+    async def _welcome(self, sock: socket.socket, address: str) -> None:
         tls = self._endpoint.tls
         context = tls.current if isinstance(tls, SwappableContext) else tls
         handshake = None if context is None else Handshake(context, self.limits.header_seconds)
-        connection = ServerConnection(self)
+        connection = ServerConnection(self, address)
         try:
             await self._endpoint.engine.accept(sock, lambda: connection, handshake)
         except (OSError, asyncio.CancelledError, ValueError) as error:
             _LOG.debug("a connection was not established: %s", error)
             if not connection.was_made:
-                self._give_place()
+                self._give_place(address)
 
-    def _give_place(self) -> None:
+    def _give_place(self, address: str) -> None:
+        if self._doorkeeper is not None:
+            self._doorkeeper.left(address)
+            return
         self._places += 1
         if not self._closing:
             self._listener.resume()

@@ -41,8 +41,8 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PIPELINE_DEPTH: Final = 64
 # What is left of a request's body is read and dropped up to here, to keep the connection.
 _DROPPED_BYTES: Final = 262144
-# A client that still sends when it has been answered may do so for this long.
-_LINGER_SECONDS: Final = 2.0
+# A client that still sends when nothing more is read of it may do so for this long.
+_LINGER_SECONDS: Final = 1.0
 _BODILESS: Final = frozenset({204, 304})
 # What delimits a message is the server's business: from anyone else it would let the two ends
 # disagree on where the message ends.
@@ -76,6 +76,12 @@ class Site(Protocol):
     def went(self, connection: "ServerConnection") -> None:
         """Count a connection out."""
 
+    def rests(self, connection: "ServerConnection") -> None:
+        """Note that a connection waits for a request."""
+
+    def works(self, connection: "ServerConnection") -> None:
+        """Note that a request has begun to come."""
+
     def date_line(self) -> bytes:
         """Give the Date field of this second."""
 
@@ -87,9 +93,10 @@ class _Refused(Exception):
 class ServerConnection(Wire):
     """One client: the parser's callbacks, the queue of requests, the task that answers them."""
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site.sweeper, site.limits.write_seconds)
+    def __init__(self, site: Site, address: str) -> None:
+        super().__init__(site.sweeper, site.limits.write_seconds, site.limits.least_pace)
         self.was_made = False
+        self.address = address
         self.task: asyncio.Task[None] | None = None
         self._site = site
         self._limits = site.limits
@@ -102,6 +109,7 @@ class ServerConnection(Wire):
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
         self._wake: asyncio.Future[None] | None = None
+        self._silence = site.limits.body_seconds  # the longest within a body
         self._begun = False  # bytes of the current answer are out
         self._last = False  # no request is answered after those that wait
         self._deaf = False  # what still comes is dropped
@@ -115,11 +123,13 @@ class ServerConnection(Wire):
         # Ends with the connection; `HttpServer.close` awaits it, as a task group would.
         self.task = self.loop.create_task(self._answer_all())
         self._site.came(self)
+        self._site.rests(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the handler, by its body or by cancelling it."""
         super().connection_lost(error)
         self._last = self._deaf = True
+        del self._parser  # whose callbacks hold this connection, and so its buffers
         self._waiting.clear()
         reads = self._current is not None and self._current.body.is_awaited
         if self._arriving is not None:
@@ -135,6 +145,7 @@ class ServerConnection(Wire):
         if self._deaf:
             return
         self._quiet += len(data)
+        self.paced += len(data)
         try:
             self._feed(data)
         except HttpParserError:
@@ -142,7 +153,7 @@ class ServerConnection(Wire):
         if self._quiet > self._limits.header_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if not self._deaf:
-            self._pace()
+            self._set_deadline()
         self._wake_up()
 
     def read_expired(self) -> None:
@@ -150,14 +161,21 @@ class ServerConnection(Wire):
         if self._deaf:
             self.close()
         elif self._arriving is not None:
-            seconds = self._limits.body_seconds
-            self._arriving.body.fail(PeerGone(f"the client sent nothing for {seconds} s"))
-            self._last = self._deaf = True
+            self._give_up_body(f"the client sent nothing for {self._limits.body_seconds} s")
         elif self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
             self._wake_up()
         elif self._current is None and not self._waiting:
             self.close()
+
+    def too_slow(self, seen: str) -> None:
+        """Give up on a client whose request never ends."""
+        self._give_up_body(f"the client sent its request too slowly: {seen}")
+
+    def _give_up_body(self, why: str) -> None:
+        if self._arriving is not None:
+            self._arriving.body.fail(PeerGone(why))
+        self._last = self._deaf = True
 
     def body_wanted(self) -> None:
         """Tell a client that asked first to go on."""
@@ -226,6 +244,7 @@ class ServerConnection(Wire):
         if self._arriving is not None:
             self._arriving.body.end()
             self._arriving = None
+            self.end_window()
 
     def _feed(self, data: bytes) -> None:
         while True:
@@ -283,20 +302,24 @@ class ServerConnection(Wire):
             self._refusal = None
             self._arriving.body.fail(BadBody("the request's body breaks the rules of HTTP/1.1"))
 
-    def _pace(self) -> None:
+    def _set_deadline(self) -> None:
         """Set the deadline that fits, and stop reading while there is enough to do."""
         if self._arriving is not None:
             if self._arriving.body.buffered > self._limits.buffered_bytes:
                 self.hold()
+            elif self._arriving.expects:
+                self.read_deadline = inf
             else:
-                waits = self._arriving.expects
-                self.read_deadline = inf if waits else self.loop.time() + self._limits.body_seconds
+                now = self.loop.time()
+                self.read_deadline = now + self._silence
+                self.open_window(now)
         elif self._waiting or self._current is not None:
             self.read_deadline = inf
             if self._waiting and self._current is not None:
                 self.hold()
         elif self._quiet and not self._in_head:
             self._in_head = True
+            self._site.works(self)
             self.read_deadline = self.loop.time() + self._limits.header_seconds
 
     def _wake_up(self) -> None:
@@ -319,7 +342,7 @@ class ServerConnection(Wire):
                 self._current = None
                 self._rest()
             if self._refusal is not None:
-                self.send(_refusal(self._refusal, self._site.date_line()))
+                self.send(refusal_of(self._refusal, self._site.date_line()))
         finally:
             self._current = None
             self._last = self._deaf = True
@@ -327,6 +350,7 @@ class ServerConnection(Wire):
                 self.close()
             else:
                 self.close_for_both(_LINGER_SECONDS)
+            self.task = None  # a cancelled one holds this frame, and so this connection
 
     def _rest(self) -> None:
         """Wait for the next request, if it is not here yet."""
@@ -334,12 +358,15 @@ class ServerConnection(Wire):
             limits = self._limits
             seconds = limits.header_seconds if self._quiet else limits.idle_seconds
             self._in_head = self._quiet > 0
+            if not self._in_head:
+                self._site.rests(self)
             self.read_deadline = self.loop.time() + seconds
             self.unhold(seconds)
 
     async def _answer(self, request: Request) -> bool:
         """Answer one request; says whether the connection can go on."""
         self._begun = False
+        self._site.works(self)
         request.body.settle()
         try:
             response = await self._site.handler(request)
@@ -355,19 +382,27 @@ class ServerConnection(Wire):
                 self.abort()
                 return False
             keeps = await self._write(request, _apology(status))
-        return keeps and await self._drop_body(request)
+        if request.body.ended:
+            return keeps
+        if not keeps:
+            self.end_sending()
+            self._silence = min(self._silence, _LINGER_SECONDS)
+            self.read_deadline = min(self.read_deadline, self.loop.time() + self._silence)
+        return await self._drop_body(request) and keeps
 
     async def _drop_body(self, request: Request) -> bool:
-        """Read past what the handler left of the body; says whether that was worth it."""
-        if request.body.ended:
-            return True
+        """Read past what the handler left of the body; says whether its end was reached."""
+        limits = self._limits
+        if request.expects:
+            return False  # to read would be to ask for it
         size = 0
         try:
-            async for piece in request.body:
-                size += len(piece)
-                if size > _DROPPED_BYTES:
-                    return False
-        except HttpServerError:
+            async with asyncio.timeout(limits.drained_seconds):
+                async for piece in request.body:
+                    size += len(piece)
+                    if size > limits.drained_bytes:
+                        return False
+        except (HttpServerError, TimeoutError):
             return False
         return True
 
@@ -427,8 +462,17 @@ class ServerConnection(Wire):
         return keeps
 
     def _can_keep(self, request: Request, response: Response) -> bool:
-        # Who asked to send a body and was not told to go on may send it or not.
-        return request.keeps and not response.close and not self._last and not request.expects
+        # Who asked to send a body and was not told to go on may send it or not. An answer that
+        # streams may be made of the request that still comes.
+        is_whole = isinstance(response.body, bytes)
+        return (
+            request.keeps
+            and self._limits.keeps_connections
+            and not response.close
+            and not self._last
+            and not request.expects
+            and (request.body.ended or not is_whole or _is_nearly_here(request))
+        )
 
     def _begin(self, data: bytes) -> None:
         self._begun = True
@@ -454,6 +498,12 @@ class ServerConnection(Wire):
         return join_head(first_line, response.headers, more)
 
 
+def _is_nearly_here(request: Request) -> bool:
+    """Say whether what is left of a body is so little that reading it keeps a connection."""
+    length = request.header(b"content-length") or b""
+    return length.isdigit() and len(length) < 10 and int(length) <= _DROPPED_BYTES
+
+
 async def _close_iterator(body: bytes | AsyncIterator[bytes]) -> None:
     if isinstance(body, Closable):
         await body.aclose()
@@ -465,7 +515,8 @@ def _apology(status: HTTPStatus) -> Response:
     return Response(status, status.phrase.encode("ascii"), headers, text, close=True)
 
 
-def _refusal(status: HTTPStatus, date_line: bytes) -> bytes:
+def refusal_of(status: HTTPStatus, date_line: bytes) -> bytes:
+    """A whole answer, for what is not served at all."""
     response = _apology(status)
     first_line = b"HTTP/1.1 %d %b" % (status, response.reason)
     text = response.body if isinstance(response.body, bytes) else b""

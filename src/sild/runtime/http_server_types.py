@@ -3,10 +3,14 @@
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
-from sild.runtime.http_wire import BodyReader, Headers
+from sild.runtime.http_server_admission import Admission
+from sild.runtime.http_wire import BodyReader, Headers, LeastPace
 from sild.runtime.tls import SwappableContext
 from sild.runtime.transport import FAST, Engine, Peer
+
+_PACE: Final = LeastPace(6000, 60)
 
 
 class HttpServerError(Exception):
@@ -38,8 +42,18 @@ class Limits:
     buffered_bytes: int = 262144
     """Bytes of a body that wait for their reader before the client must."""
     connections: int = 5000
+    admission: Admission | None = None
+    """How newcomers are weighed when there is no place; else they wait in the kernel."""
     write_seconds: float = 30
     """Longest time in which the client takes nothing of what waits for it."""
+    least_pace: LeastPace = _PACE
+    """What bodies must move at least, received or sent, while it is the client's turn."""
+    keeps_connections: bool = True
+    """Whether a connection may serve more than one request."""
+    drained_bytes: int = 64 * 1024 * 1024
+    """What is read and dropped of a request that was answered before its end: a client that is
+    still sending would otherwise meet a reset instead of the answer."""
+    drained_seconds: float = 10
 
 
 @dataclass(frozen=True, slots=True)

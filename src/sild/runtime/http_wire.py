@@ -6,7 +6,11 @@ one sweep over all connections checks (a timer per chunk would cost more than th
 """
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from typing import Final, Protocol, Self, cast, runtime_checkable
 
@@ -20,6 +24,21 @@ ONE_WRITE: Final = 65536
 """Up to this many bytes, head and body are joined: one TLS record, one system call."""
 
 _TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class LeastPace:
+    """The least that a peer must send or take while it is waited for: so much in each window.
+
+    Time in which the peer waits for us does not count. A byte now and then holds no connection.
+    """
+
+    bytes: int
+    seconds: float
+
+    def within(self, seconds: float) -> float:
+        """The bytes of another span of time at the same pace, one at least."""
+        return max(1.0, self.bytes * seconds / self.seconds)
 
 
 class UnsafeHead(ValueError):
@@ -154,6 +173,7 @@ class BodyReader:
             if self.ended:
                 self.settle()
             elif self._error is not None:
+                self._chunks.clear()  # as long as somebody looks at the error, it holds them
                 raise self._error
             else:
                 await self._more()
@@ -215,10 +235,14 @@ class Wire(asyncio.Protocol):
     as the peer takes bytes.
     """
 
-    def __init__(self, sweeper: Sweeper, write_seconds: float) -> None:
+    def __init__(self, sweeper: Sweeper, write_seconds: float, pace: LeastPace) -> None:
         self.loop = asyncio.get_running_loop()
         self.peer = Peer(("", 0))
         self.read_deadline = inf
+        self.paced = 0  # bytes that came in the window under way
+        self._pace = pace
+        self._window_end = inf
+        self._window_left = inf  # of a window that stands still
         self._write_seconds = write_seconds
         self._sweeper = sweeper
         self._transport: asyncio.Transport | None = None
@@ -248,6 +272,7 @@ class Wire(asyncio.Protocol):
         self._sweeper.forget(self)
         self._transport = None
         self._write_deadline = self.read_deadline = inf
+        self.end_window()
         self.resume_writing()
 
     def send(self, data: bytes) -> None:
@@ -278,6 +303,9 @@ class Wire(asyncio.Protocol):
         if not self._holding and transport is not None and not transport.is_closing():
             self._holding = True
             self.read_deadline = inf
+            if self._window_end != inf:
+                self._window_left = self._window_end - self.loop.time()
+                self._window_end = inf
             transport.pause_reading()
 
     def unhold(self, seconds: float) -> None:
@@ -285,8 +313,22 @@ class Wire(asyncio.Protocol):
         transport = self._transport
         if self._holding and transport is not None and not transport.is_closing():
             self._holding = False
-            self.read_deadline = self.loop.time() + seconds
+            now = self.loop.time()
+            self.read_deadline = now + seconds
+            if self._window_left != inf:
+                self._window_end = now + self._window_left
+                self._window_left = inf
             transport.resume_reading()
+
+    def open_window(self, now: float) -> None:
+        """Expect the least pace from now on, unless it is expected already."""
+        if self._window_end == inf and self._window_left == inf:
+            self.paced = 0
+            self._window_end = now + self._pace.seconds
+
+    def end_window(self) -> None:
+        """Expect nothing more of the body."""
+        self._window_end = self._window_left = inf
 
     def close(self) -> None:
         """Send what is written, then close; abort if the peer does not take it."""
@@ -300,15 +342,19 @@ class Wire(asyncio.Protocol):
         """Send what is written and say so, but read on for a while before closing.
 
         A socket that closes on unread bytes resets the connection, and what was written may
-        never be read. With TLS every close is like this.
+        never be read. TLS cannot say so: there the peer learns it from the message's end.
         """
+        if self.is_open:
+            self.end_sending()
+            self.end_window()
+            self.unhold(seconds)
+            self.read_deadline = self.loop.time() + seconds
+
+    def end_sending(self) -> None:
+        """Say that nothing more comes, where that can be said without closing."""
         transport = self._transport
         if transport is not None and not transport.is_closing() and transport.can_write_eof():
             transport.write_eof()
-            self.unhold(seconds)
-            self.read_deadline = self.loop.time() + seconds
-        else:
-            self.close()
 
     def abort(self) -> None:
         """Close at once, so that the peer cannot take what it got for a complete message."""
@@ -320,6 +366,13 @@ class Wire(asyncio.Protocol):
         if now >= self.read_deadline:
             self.read_deadline = inf
             self.read_expired()
+        if now >= self._window_end:
+            if self.paced < self._pace.bytes:
+                self.end_window()
+                self.too_slow(f"{self.paced} bytes in {self._pace.seconds} s")
+            else:
+                self.paced = 0
+                self._window_end = now + self._pace.seconds
         if now >= self._write_deadline:
             self._check_progress()
 
@@ -333,18 +386,40 @@ class Wire(asyncio.Protocol):
         """Act on the peer's silence."""
         raise NotImplementedError
 
+    def too_slow(self, seen: str) -> None:
+        """Act on a peer that sends less than the least."""
+        raise NotImplementedError
+
     def write_expired(self) -> None:
-        """Act on a peer that takes nothing of what waits for it."""
+        """Act on a peer that takes nothing of what waits for it, or next to nothing."""
         self.abort()
 
     def _expect_progress(self) -> None:
         if self._transport is not None:
-            self._unsent = self._transport.get_write_buffer_size()
+            self._unsent = self._not_taken(self._transport)
             self._write_deadline = self.loop.time() + self._write_seconds
 
     def _check_progress(self) -> None:
-        if self._transport is not None and self._transport.get_write_buffer_size() < self._unsent:
-            self._expect_progress()
-        else:
-            self._write_deadline = inf
-            self.write_expired()
+        transport = self._transport
+        if transport is not None:
+            left = self._not_taken(transport)
+            least = self._pace.within(self._write_seconds)
+            if left == 0 or self._unsent - left >= least:
+                self._expect_progress()
+                return
+        self._write_deadline = inf
+        self.write_expired()
+
+    def _not_taken(self, transport: asyncio.Transport) -> int:
+        """The bytes that wait for the peer, here and in the kernel.
+
+        The kernel asks for more only when much of its own buffer is free: to a slow peer, that may
+        take minutes in which it takes bytes all the time.
+        """
+        waiting = transport.get_write_buffer_size()
+        sock = transport.get_extra_info("socket")
+        try:
+            queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+        except (OSError, ValueError, AttributeError):
+            return waiting
+        return waiting + int(struct.unpack("i", queued)[0])

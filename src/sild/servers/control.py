@@ -18,7 +18,7 @@ from pathlib import Path
 from sild.components.confclient.cache import CachedConf, generation_of, read_cached
 from sild.components.confclient.download import ConfigurationClient, Places
 from sild.components.messagelog.authorities import ChosenService
-from sild.components.messagelog.errors import NoTimestampingProvider
+from sild.components.messagelog.errors import ArchivingFailed, NoTimestampingProvider
 from sild.components.messagelog.records import RecordSummary
 from sild.components.messagelog.settling import SettleCalls
 from sild.components.serverconf.clients import Clients
@@ -162,6 +162,10 @@ class Control:
         self._clean_due = self._clean_times.next_after(self._clock.now())
         cleaning = Period(_LOOK_INTERVAL, _LOOK_INTERVAL)
         self._schedule.every("message-log-cleaning", cleaning, self._clean)
+        self._archive_times = Cron.read(settings.archive_interval)
+        self._archive_due = self._archive_times.next_after(self._clock.now())
+        archiving = Period(_LOOK_INTERVAL, _LOOK_INTERVAL, expected=(ArchivingFailed, OSError))
+        self._schedule.every("message-log-archiving", archiving, self._archive)
         if not settings.enabled:
             return
         telling = min(_TELL_INTERVAL, settings.acceptable_timestamp_failure_period / 4 or inf)
@@ -177,8 +181,8 @@ class Control:
         wanted = _SHORTEST_STAMPING
         with contextlib.suppress(GlobalConfError):
             wanted = self._conf().conf.timestamping_interval_seconds
-        retry = min(self._settings.message_log.timestamp_retry_delay or wanted, wanted)
-        self._stamping.period = Period(_clamped(wanted), _clamped(retry), expected=_STAMPING_ERRORS)
+        retry = self._settings.message_log.timestamp_retry_delay
+        self._stamping.period = stamping_period(wanted, retry)
         return await self.messages.stamp_waiting()
 
     async def _clean(self) -> int:
@@ -189,6 +193,18 @@ class Control:
         deleted = await self.messages.clean()
         self._clean_due = self._clean_times.next_after(now)
         return deleted
+
+    async def _archive(self) -> int:
+        """Archive what is time-stamped if it is time to."""
+        now = self._clock.now()
+        if self._archive_due is None or now < self._archive_due:
+            return 0
+        self._archive_due = self._archive_times.next_after(now)
+        return await self.messages.archive()
+
+    async def archive(self) -> int:
+        """Archive what is time-stamped now; give how many records that were."""
+        return await self.messages.archive()
 
     async def run(self) -> None:
         """Do all jobs until cancelled."""
@@ -375,6 +391,12 @@ class Control:
                 await worker.reload()
             except RpcError as error:
                 _LOG.debug("a worker did not reload, it will by itself: %s", error)
+
+
+def stamping_period(interval: float, retry_delay: float) -> Period:
+    """How often records are time-stamped, from what the configuration and the settings say."""
+    retry = min(retry_delay or interval, interval)
+    return Period(_clamped(interval), _clamped(retry), expected=_STAMPING_ERRORS)
 
 
 def _clamped(seconds: float) -> float:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.errors import (
+    ArchivingFailed,
     NoTimestampingProvider,
     RecordNotFound,
     TimestampingServiceNotFound,
@@ -28,6 +29,7 @@ CONTROL_OPTIONS = RpcOptions(
             TimestampingServiceNotFound,
             TimestampRefused,
             GlobalConfOutdated,
+            ArchivingFailed,
             OSError,
         )
     },
@@ -110,5 +112,12 @@ class ControlCalls(Protocol):
 
         The path may be a directory or a new file's. Raises RecordNotFound,
         NoTimestampingProvider, TimestampRefused, GlobalConfOutdated, OSError.
+        """
+        ...
+
+    async def archive(self) -> int:
+        """Archive what is time-stamped now; give how many records that were.
+
+        Raises ArchivingFailed, OSError.
         """
         ...

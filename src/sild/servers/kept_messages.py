@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sild.components.messagelog.archivestore import ArchiveStore
+from sild.components.messagelog.archiving import Archiving
 from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.bundles import write_bundle
 from sild.components.messagelog.cleaning import Cleaning
@@ -75,6 +77,7 @@ class KeptMessages:
         self._standing = StandingKeeper(layout.stamping_standing, clock)
         self._documents = SignedDocuments(self._store, self._timestamping)
         self._cleaning = Cleaning(database, settings)
+        self._archiving = Archiving(self._store, ArchiveStore(database), settings, layout.archives)
         self._clock = clock
         self._bundles = layout.documents
         self._enabled = settings.enabled
@@ -97,6 +100,13 @@ class KeptMessages:
             raise
         self._standing.succeeded()
         return stamped
+
+    async def archive(self) -> int:
+        """Archive all that is time-stamped; give how many records that were.
+
+        Raises ArchivingFailed, OSError.
+        """
+        return await self._archiving.archive()
 
     async def clean(self) -> int:
         """Delete what was archived long enough ago; give how many records that were.

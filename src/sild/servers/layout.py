@@ -75,6 +75,11 @@ class Layout:
         return self.home / "messagelog.db"
 
     @property
+    def archives(self) -> Path:
+        """Archives of the message log."""
+        return self.home / "archive"
+
+    @property
     def log_socket(self) -> Path:
         """Where control settles what workers have logged."""
         return self.run / "log.sock"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sild.components.confclient.settings import ConfigurationClientSettings
 from sild.components.messagelog.settings import MessageLogSettings
-from sild.components.proxy.settings import ProxySettings
+from sild.components.proxy.settings import AntiDosSettings, ProxySettings
 from sild.components.signer.settings import OcspSettings, SignerSettings
 from sild.runtime.logs import LogSettings
 
@@ -32,6 +32,7 @@ class SecurityServerSettings:
 
     server: ServerSection = field(default_factory=ServerSection)
     proxy: ProxySettings = field(default_factory=ProxySettings)
+    anti_dos: AntiDosSettings = field(default_factory=AntiDosSettings)
     message_log: MessageLogSettings = field(default_factory=MessageLogSettings)
     signer: SignerSettings = field(default_factory=SignerSettings)
     ocsp: OcspSettings = field(default_factory=OcspSettings)

@@ -17,9 +17,11 @@ from sild.components.messagelog.log import Conditions, JournalLog
 from sild.components.messagelog.off import NoLog
 from sild.components.messagelog.settling import SettleCalls, Settling
 from sild.components.messagelog.standing import StampingGate
+from sild.components.proxy.acquaintances import Acquaintances
 from sild.components.proxy.client_side import ClientSide
 from sild.components.proxy.documents import DocumentRequests
 from sild.components.proxy.exchange import Exchanges
+from sild.components.proxy.limits import ocsp_pool_limits, peer_pool_limits
 from sild.components.proxy.listeners import CannotListen, Listeners, Sides
 from sild.components.proxy.outgoing import Sender
 from sild.components.proxy.peers import PeerOcsp, Peers
@@ -36,7 +38,7 @@ from sild.model.services import Service
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
-from sild.runtime.http_client import ClientLimits, HttpClientPool
+from sild.runtime.http_client import HttpClientPool
 from sild.runtime.journal import Journal, JournalLimits
 from sild.runtime.rpc import RpcError, RpcServer, connect_rpc, serve_rpc
 from sild.runtime.tls import (
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _COLLECTIONS = (20_000, 20, 20)
+# What failed leaves some cycles, whose buffers weigh more than their number tells.
+_COLLECT_SECONDS = 10.0
 
 
 class Worker:
@@ -80,6 +84,7 @@ class Worker:
         self._serving = False
         self._reloading = asyncio.Lock()
         self._trouble = ""
+        self._collected_at = 0.0
         self._authentication: AuthenticationCertificate | None = None
         self._signer = connect_worker(layout.signer_socket)
         self._view = CurrentView(layout, self._clock)
@@ -93,9 +98,9 @@ class Worker:
             self._clock,
         )
         self._steps = ExchangeLog(settings.proxy.exchange_log)
-        self._pools = ServicePools(settings.proxy.connect_seconds)
-        self._peers_pool = _peer_pool(settings.proxy)
-        self._ocsp_pool = _ocsp_pool(settings.proxy)
+        self._pools = ServicePools(settings.proxy)
+        self._peers_pool = HttpClientPool(peer_pool_limits(settings.proxy))
+        self._ocsp_pool = HttpClientPool(ocsp_pool_limits(settings.proxy))
         self._tasks = tasks
         self._internal = read_internal_tls(layout.internal_tls)
         self._listeners = self._wire()
@@ -108,6 +113,7 @@ class Worker:
         log = self._log()
         sender = Sender(queues, log, self._spool, clock)
         exchanges = Exchanges(self._view, log, sender, self._spool, clock, settings, self._steps)
+        acquaintances = Acquaintances(self._view, clock)
         routing = Routing(clock, settings.route_memory_seconds)
         ocsp = PeerOcsp(self._ocsp_pool, settings.ocsp_responder_port)
         peers = Peers(self._peers_pool, ocsp, self._tls.client, routing, settings, clock)
@@ -117,13 +123,13 @@ class Worker:
         self._unverified_context = unverified_client_context(self._policy, self._internal)
         sides = Sides(
             ClientSide(exchanges, peers, routing, self._internal.chain[0]),
-            ServerSide(exchanges, services),
+            ServerSide(exchanges, services, acquaintances.meet),
             self._documents(exchanges),
         )
         internal = SwappableContext(
             server_context(self._policy, self._internal, AnyCertificate.WANTED)
         )
-        return Listeners(exchanges, sides, internal)
+        return Listeners(exchanges, sides, internal, self._settings.anti_dos, acquaintances)
 
     def _documents(self, exchanges: Exchanges) -> DocumentRequests | None:
         if not self._settings.message_log.enabled:
@@ -179,6 +185,13 @@ class Worker:
                 async with asyncio.timeout(_POLL_SECONDS if self._serving else 0.1):
                     await self._stopping.wait()
             await self._refresh()
+            self._collect()
+
+    def _collect(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._collected_at + _COLLECT_SECONDS:
+            self._collected_at = now
+            gc.collect()
 
     async def _close(self, rpc: RpcServer) -> None:
         await self._listeners.close(self._settings.server.stop_grace)
@@ -243,6 +256,7 @@ class Worker:
             tasks=len(asyncio.all_tasks()),
             accepted_connections=self._listeners.connection_count,
             opened_connections=sum(pool.connection_count for pool in pools),
+            busy_connections=sum(pool.busy_count for pool in pools),
         )
 
     async def reload(self) -> None:
@@ -261,27 +275,6 @@ class Worker:
 def _spool_limits(settings: ProxySettings) -> SpoolLimits:
     limit = settings.spool_limit_bytes
     return SpoolLimits(settings.memory_body_bytes, item=limit, total=limit)
-
-
-def _peer_pool(settings: ProxySettings) -> HttpClientPool:
-    return HttpClientPool(
-        ClientLimits(
-            connect_seconds=settings.connect_seconds,
-            header_seconds=settings.answer_seconds,
-            connections=settings.parallel_limit,
-            connections_per_target=settings.pooled_connections_per_target,
-        )
-    )
-
-
-def _ocsp_pool(settings: ProxySettings) -> HttpClientPool:
-    return HttpClientPool(
-        ClientLimits(
-            connect_seconds=settings.ocsp_connect_seconds,
-            header_seconds=settings.ocsp_read_seconds,
-            idle_seconds=settings.ocsp_read_seconds,
-        )
-    )
 
 
 async def run_worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:

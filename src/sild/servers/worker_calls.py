@@ -17,6 +17,8 @@ class WorkerStatus:
     accepted_connections: int
     opened_connections: int
     """Those that rest in a pool among them."""
+    busy_connections: int
+    """Of the opened ones those that do not rest."""
 
 
 class WorkerCalls(Protocol):

@@ -161,8 +161,9 @@ class Kept:
 
 
 def url_at(path):
-    """Where the database of a path is; the fixture `engine` says otherwise."""
-    return f"sqlite:///{path / 'messagelog.db'}"
+    """Where the database of a path is: where a file there says, or in it."""
+    named = path / "database-url"
+    return named.read_text() if named.exists() else f"sqlite:///{path / 'messagelog.db'}"
 
 
 @asynccontextmanager

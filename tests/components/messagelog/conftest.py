@@ -2,19 +2,11 @@
 
 import pytest
 
-from components.messagelog import builders
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, monkeypatch):
-    """What `keeping` keeps in; with PostgreSQL, a database for each path."""
+def engine(request, tmp_path):
+    """What `keeping` keeps in, below the test's directory."""
     if request.param == "postgresql":
-        server, urls = request.getfixturevalue("postgres"), {}
-
-        def url_at(path):
-            if path not in urls:
-                urls[path] = server.new_database()
-            return urls[path]
-
-        monkeypatch.setattr(builders, "url_at", url_at)
+        server = request.getfixturevalue("postgres")
+        (tmp_path / "database-url").write_text(server.new_database())
     return request.param

@@ -129,16 +129,16 @@ async def test_a_body_goes_on_as_it_was_begun(tmp_path, keystore):
     """Encryption is switched on between two pieces, and off between two others."""
     for first, then, key_id in ((keystore, sealed_with(keystore, "key1"), None),
                                 (sealed_with(keystore, "key1"), keystore, "key1")):  # fmt: skip
-        home = tmp_path / str(key_id)
-        home.mkdir()
-        async with writing(home) as writer:
-            await writer.log.save(plain_record(), LARGE)
-        async with keeping(home, **first) as kept:
+        name = f"worker-{key_id}"
+        async with writing(tmp_path, name) as writer:
+            await writer.log.save(plain_record(name), LARGE)
+        async with keeping(tmp_path, **first) as kept:
             begun = _read_batch(writer.directory, None, TakeLimits(entries=1))
             await kept.taker._add(writer.directory.name, begun)
             assert len(await kept.rows("SELECT 1 FROM messagelog_unfinished")) == 1
-        async with keeping(home, **then) as kept:
+        async with keeping(tmp_path, **then) as kept:
             await kept.taker.take_all()
-            (record,) = await kept.records()
-            assert record.record.body == LARGE
-            assert await kept.rows("SELECT key_id FROM messagelog_record") == [(key_id,)]
+            record = (await kept.records())[-1].record
+            assert (record.query_id, record.body) == (name, LARGE)
+            keys = await kept.rows("SELECT key_id FROM messagelog_record ORDER BY id")
+            assert keys[-1] == (key_id,)

@@ -121,7 +121,7 @@ async def run(path, rounds, seed):
     await check(path)
 
 
-async def test_kills_lose_nothing_and_double_nothing(tmp_path):
+async def test_kills_lose_nothing_and_double_nothing(tmp_path, engine):
     await run(tmp_path, 5, 11)
 
 

@@ -16,7 +16,7 @@ from sild.protocol.globalconf.lookup import ServerEntry
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.transport.ocsp_exchange import write_ocsp_answer
 from sild.runtime.clock import TurnedClock
-from sild.runtime.http_client import ClientLimits, HttpClientPool, Target
+from sild.runtime.http_client import ClientLimits, HttpClientPool
 from sild.runtime.http_server import Endpoint, Limits, Response, serve
 
 pytestmark = pytest.mark.anyio
@@ -52,10 +52,16 @@ class Kept:
     def __init__(self):
         self.extra = None
         self.peer_chain = (AUTH.der,)
-        self.target = Target("127.0.0.1", 1)
+        self.target = None
         self.discarded = False
 
-    async def connect(self, target):
+    async def connect_fastest(self, targets, check, *, afresh):
+        (self.target,) = targets
+        try:
+            await check(self)
+        except ProtocolError:
+            self.discarded = True
+            raise
         return self
 
     def discard(self):

@@ -66,8 +66,38 @@ def test_the_server_that_answered_last_is_first_until_it_fails_or_is_forgotten()
     chosen = route.servers[5]
     routing.remember(route, chosen)
     assert all(routing.route(conf, PROVIDER, None).servers[0] == chosen for _ in range(20))
-    clock.turn(timedelta(seconds=3601))
+    another = route.servers[2]
+    routing.forget(PROVIDER, another)
+    assert routing.route(conf, PROVIDER, None).servers[0] == chosen
+    routing.forget(PROVIDER, chosen)
     assert {routing.route(conf, PROVIDER, None).servers[0] for _ in range(60)} != {chosen}
+
+
+def test_after_a_while_one_message_chooses_again_and_the_others_go_on():
+    clock = TurnedClock()
+    conf = Servers(*(server(code, f"127.0.0.{number}") for number, code in enumerate("abcdefgh")))
+    routing = Routing(clock, memory_seconds=3600)
+    route = routing.route(conf, PROVIDER, None)
+    assert not route.afresh
+    chosen, better = route.servers[5], route.servers[2]
     routing.remember(route, chosen)
-    routing.forget(PROVIDER)
-    assert {routing.route(conf, PROVIDER, None).servers[0] for _ in range(60)} != {chosen}
+    clock.turn(timedelta(seconds=3000))
+    routing.remember(routing.route(conf, PROVIDER, None), chosen)  # makes it no longer
+    clock.turn(timedelta(seconds=601))
+    again = routing.route(conf, PROVIDER, None)
+    assert again.afresh
+    for _ in range(20):
+        other = routing.route(conf, PROVIDER, None)
+        assert (other.servers[0], other.afresh) == (chosen, False)
+    routing.remember(again, better)
+    assert routing.route(conf, PROVIDER, None).servers[0] == better
+
+
+def test_without_memory_nothing_is_remembered():
+    conf = Servers(*(server(code, f"127.0.0.{number}") for number, code in enumerate("abcdefgh")))
+    routing = Routing(TurnedClock(), memory_seconds=0)
+    route = routing.route(conf, PROVIDER, None)
+    routing.remember(route, route.servers[5])
+    routes = [routing.route(conf, PROVIDER, None) for _ in range(60)]
+    assert len({each.servers[0] for each in routes}) > 1
+    assert not any(each.afresh for each in routes)

@@ -1,19 +1,22 @@
+import hashlib
 import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+import evidence_builder
+from evidence_builder import REQUEST, STAMPED_AT
 from pki_builder import MEMBER, NOON, TestCa, TestTsa
-from signing_builder import ATTACHMENT, MESSAGE, TestSigner, leaf_of
+from signing_builder import ATTACHMENT, MESSAGE, TestSigner
 from sild.protocol.asic.container import (
     Container,
     read_container,
     with_signature_timestamp,
     write_container,
 )
-from sild.protocol.asic.sender import get_sender
-from sild.protocol.asic.verify import verify_container
+from sild.protocol.asic.sender import get_sender, read_parties
+from sild.protocol.asic.verify import Doubt, UnknownSender, verify_container
 from sild.protocol.errors import (
     HashChainUnusedInputs,
     IncorrectCertificate,
@@ -27,49 +30,20 @@ from sild.protocol.errors import (
     UnknownCertificationAuthority,
 )
 from sild.protocol.ids import ClientId
-from sild.protocol.signature.hashchain import HashTree
-from sild.protocol.signature.names import SIGNATURES, TS_HASH_CHAIN
-from sild.protocol.signature.verify import read_signature
 from sild.protocol.soap.envelope import read_envelope
 
 SUBSYSTEM = MEMBER.subsystem("S1")
-REQUEST = (
-    b"GET\r\n/r1/DEV/GOV/M2/S2/service\r\n"
-    b"X-Road-Client:DEV/GOV/M1/S1\r\nx-road-request-id:1\r\nx-road-id:DEV-1\r\n"
-)
 SIGNER = TestSigner.create()
 TSA = TestTsa.create()
 TRUSTS = {"DEV": replace(SIGNER.trust, tsas=(TSA.approved(),))}
-STAMPED_AT = NOON + timedelta(minutes=5)
 
 
-def stamped(signed, parts, *, tsa=TSA, at=STAMPED_AT):
-    """A container with a time-stamp of its own."""
-    value = read_signature(signed.signature).value
-    return Container(
-        message=parts[MESSAGE],
-        signature=with_signature_timestamp(signed.signature, tsa.token(value, at=at)),
-        hash_chain_result=signed.hash_chain_result,
-        hash_chain=signed.hash_chain,
-        attachments={name: data for name, data in parts.items() if name != MESSAGE},
-    )
+def stamped(signed, parts, *, tsa=TSA, **stamp):
+    return evidence_builder.stamped(signed, parts, tsa=tsa, **stamp)
 
 
 def stamped_together(signed, parts, *, tsa=TSA):
-    """A container whose time-stamp is for another message as well."""
-    leaves = [leaf_of({SIGNATURES: signed.signature}), leaf_of({SIGNATURES: b"another"})]
-    tree = HashTree(leaves, TS_HASH_CHAIN)
-    result = tree.result_document()
-    return Container(
-        message=parts[MESSAGE],
-        signature=signed.signature,
-        hash_chain_result=signed.hash_chain_result,
-        hash_chain=signed.hash_chain,
-        timestamp=tsa.token(result, at=STAMPED_AT),
-        timestamp_hash_chain_result=result,
-        timestamp_hash_chain=tree.chain_document(0),
-        attachments={name: data for name, data in parts.items() if name != MESSAGE},
-    )
+    return evidence_builder.stamped_together(signed, parts, tsa=tsa)
 
 
 ONE = {MESSAGE: REQUEST}
@@ -102,29 +76,58 @@ def test_a_part_that_was_signed_and_is_not_held_is_reported():
     (signed,) = SIGNER.sign(TWO)
     report = verify_container(replace(stamped(signed, TWO), attachments={}), TRUSTS)
     assert [part.uri for part in report.unverified] == [ATTACHMENT]
-    assert any(ATTACHMENT in step.answer for step in report.steps)
+    assert any("NOT VERIFIED: attachment1" in step.answer for step in report.steps)
 
 
-def test_a_changed_part_is_refused():
+def test_a_held_attachment_that_is_not_the_signed_one_is_reported():
     (signed,) = SIGNER.sign(TWO)
-    container = stamped(signed, TWO)
+    container = replace(stamped(signed, TWO), attachments={ATTACHMENT: b"cut"})
+    (part,) = verify_container(container, TRUSTS).unverified
+    assert (part.uri, part.doubt) == (ATTACHMENT, Doubt.CHANGED)
+    assert part.digest.value == hashlib.sha512(TWO[ATTACHMENT]).digest()
+
+
+def test_a_changed_message_is_refused():
+    (signed,) = SIGNER.sign(TWO)
     with pytest.raises(InvalidHashChainRef):
-        verify_container(replace(container, attachments={ATTACHMENT: b"another"}), TRUSTS)
-    with pytest.raises(InvalidHashChainRef):
-        verify_container(replace(container, message=REQUEST + b"a:b\r\n"), TRUSTS)
+        verify_container(replace(stamped(signed, TWO), message=REQUEST + b"a:b\r\n"), TRUSTS)
     (signed,) = SIGNER.sign(ONE)
     with pytest.raises(InvalidSignatureValue):
         verify_container(replace(stamped(signed, ONE), message=REQUEST + b"a:b\r\n"), TRUSTS)
 
 
-def test_a_part_that_was_not_signed_is_refused():
-    (signed,) = SIGNER.sign(TWO)
-    more = {ATTACHMENT: b"the body", "/attachment2": b"more"}
-    with pytest.raises(HashChainUnusedInputs):
-        verify_container(replace(stamped(signed, TWO), attachments=more), TRUSTS)
-    (signed,) = SIGNER.sign(ONE)
-    with pytest.raises(InvalidReference):
-        verify_container(replace(stamped(signed, ONE), attachments={ATTACHMENT: b""}), TRUSTS)
+def test_a_changed_message_whose_headers_no_longer_say_who_sent_it_gets_the_same_code():
+    parts = {MESSAGE: SOAP, ATTACHMENT: b"the body"}
+    (signed,) = SIGNER.sign(parts)
+    spoilt = SOAP.replace(b"x:client", b"x:cl1ent")
+    with pytest.raises(InvalidHashChainRef):
+        verify_container(replace(stamped(signed, parts), message=spoilt), TRUSTS)
+
+
+@pytest.mark.parametrize("message", [b"no message", b"<a", b"<a/>", b"GET\r\n"])
+def test_a_message_that_says_nothing_of_its_sender_is_refused_with_the_reference_s_code(message):
+    (signed,) = SIGNER.sign({MESSAGE: message})
+    with pytest.raises(UnknownSender) as refused:
+        verify_container(stamped(signed, {MESSAGE: message}), TRUSTS)
+    assert refused.value.staged_code == "internal_error"
+
+
+def test_a_signed_message_without_the_headers_of_its_sender_is_refused():
+    parts = {MESSAGE: SOAP.replace(b"x:client", b"x:cl1ent")}
+    (signed,) = SIGNER.sign(parts)
+    with pytest.raises(UnknownSender):
+        verify_container(stamped(signed, parts), TRUSTS)
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"), [(ONE, InvalidReference), (TWO, HashChainUnusedInputs)]
+)
+def test_an_attachment_that_was_not_signed_is_refused(parts, error):
+    (signed,) = SIGNER.sign(parts)
+    container = stamped(signed, parts)
+    more = {**container.attachments, "/attachment2": b"more"}
+    with pytest.raises(error):
+        verify_container(replace(container, attachments=more), TRUSTS)
 
 
 def test_a_chain_that_is_not_there_is_refused():
@@ -249,6 +252,15 @@ def test_a_member_of_an_unknown_instance_is_refused():
 
 
 # Who sent a message
+
+
+def test_the_parties_of_a_message_are_told():
+    service = "SERVICE:DEV/GOV/M2/S2/service"
+    assert str(read_parties(REQUEST)) == f"{SUBSYSTEM}, as a request to {service}, id DEV-1"
+    answer = f"SUBSYSTEM:DEV/GOV/M2/S2, as the answer of {service} to {SUBSYSTEM}, id DEV-1"
+    assert str(read_parties(RESPONSE)) == answer
+    assert str(read_parties(SOAP)) == f"{SUBSYSTEM}, as a request to SERVICE:DEV/GOV/M2/get"
+
 
 SOAP = b"""<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"

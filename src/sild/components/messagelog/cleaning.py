@@ -16,6 +16,7 @@ from sild.components.messagelog.tables import (
     TIMESTAMP,
     TIMESTAMP_CHAIN,
 )
+from sild.components.messagelog.transparency import mark_cleaned
 from sild.runtime.database import Database
 
 _CHUNK = 400
@@ -55,6 +56,7 @@ async def _clean_some(connection: AsyncConnection, before: int, limit: int) -> i
     )
     rows = (await connection.execute(query)).all()
     for ids in _chunks(row.id for row in rows):
+        await mark_cleaned(connection, ids)
         await connection.execute(delete(RECORD).where(RECORD.c.id.in_(ids)))
     for keys in _chunks(row.body_key for row in rows if row.body_key is not None):
         await connection.execute(delete(PIECE).where(PIECE.c.body_key.in_(keys)))

@@ -49,3 +49,7 @@ class EncryptionKeyNotFound(MessageLogError):
 
 class ReferenceLogUnreadable(MessageLogError):
     """A message log of the reference holds what it never writes."""
+
+
+class ArchivingFailed(MessageLogError):
+    """An archive could not be written, encrypted or taken away."""

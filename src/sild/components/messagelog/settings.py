@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from sild.components.messagelog.archivegroups import Grouping
 from sild.components.messagelog.authorities import Strategy
 from sild.runtime.cron import Cron
 from sild.runtime.settings import Between, Secret
@@ -69,13 +70,37 @@ class MessageLogSettings:
     clean_transaction_batch: Annotated[int, Between(1, 1_000_000)] = 10_000
     """How many records one transaction deletes."""
 
+    archive_interval: str = "0 0 0/6 1/1 * ? *"
+    """When time-stamped records are archived: a Quartz cron expression."""
+    archive_path: Path | None = None
+    """The directory of archives; without it, one of the server's own."""
+    archive_max_filesize: Annotated[int, Between(1, 4 * 1024 * _MIB)] = 32 * _MIB
+    """How large the containers of one archive may become together, in bytes."""
+    archive_transaction_batch: Annotated[int, Between(1, 1_000_000)] = 10_000
+    """How many records one archive holds at most."""
+    archive_grouping: Grouping = Grouping.NONE
+    """Whether each member or subsystem has a chain of archives of its own."""
+    archive_transfer_command: str = ""
+    """What takes archives away after each archiving: a shell command, run in their directory."""
+    archive_encryption_enabled: bool = False
+    """Whether archives are signed and encrypted by GnuPG."""
+    archive_gpg_home_directory: Path | None = None
+    """The GnuPG home directory with the server's key and those of recipients."""
+    archive_encryption_keys_config: Path | None = None
+    """A file of lines INSTANCE/CLASS/CODE = KEY: to whom a member's archives are encrypted."""
+    archive_default_encryption_key: str = ""
+    """To whom all others are encrypted; without it, to the server's own key."""
+
     def __post_init__(self) -> None:
         has_key = self.messagelog_keystore is not None and self.messagelog_key_id
         if self.messagelog_encryption_enabled and not has_key:
             raise ValueError(
                 "messagelog-encryption-enabled needs messagelog-keystore and messagelog-key-id"
             )
+        if self.archive_encryption_enabled and self.archive_gpg_home_directory is None:
+            raise ValueError("archive-encryption-enabled needs archive-gpg-home-directory")
         Cron.read(self.clean_interval)
+        Cron.read(self.archive_interval)
         self._check_subsystems()
 
     def _check_subsystems(self) -> None:

@@ -17,6 +17,9 @@ from sild.components.messagelog.tables import (
     TIMESTAMP,
     TIMESTAMP_CHAIN,
 )
+from sild.components.messagelog.transparency import LogTree, add_head
+from sild.protocol.evidence.loghead import StampedHead
+from sild.protocol.evidence.merkle import Head
 from sild.runtime.database import Database
 from sild.runtime.journal import Position
 
@@ -82,8 +85,9 @@ class StampStore:
         waiting: Sequence[WaitingRecord],
         timestamp: Timestamp,
         chains: Mapping[bytes, bytes],
+        head: StampedHead | None = None,
     ) -> int:
-        """Keep one time-stamp for all of these, with the chains by signature.
+        """Keep one time-stamp for all of these, with the chains by signature and the log's head.
 
         Records that got another one meanwhile keep it; gives how many got this one.
         """
@@ -103,7 +107,13 @@ class StampStore:
             ]
             if rows:
                 await connection.execute(insert(TIMESTAMP_CHAIN), rows)
+            if head is not None:
+                await add_head(connection, head, timestamp.stamped_at)
         return stamped
+
+    async def log_head(self) -> Head:
+        """What the log is now: it has all records that wait."""
+        return await LogTree(self._database).head()
 
     async def chosen(self) -> tuple[ChosenService, ...]:
         """The time-stamping services that were chosen for this server, in order."""

@@ -37,6 +37,7 @@ from sild.components.messagelog.tables import (
     TIMESTAMP,
     UNFINISHED,
 )
+from sild.components.messagelog.transparency import add_taken
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.ids import ClientId
 from sild.runtime.database import Database
@@ -46,6 +47,7 @@ SHORTEST_STAY = timedelta(minutes=10)
 """How long any record stays, so that its signature does: many times what writers remember it."""
 
 _PAGE = 500
+_SHA256 = DigestAlgorithm.SHA256
 _SHA512 = DigestAlgorithm.SHA512.digest
 # Where a journal stands before anything was taken of it.
 _START = Position(0, 0)
@@ -85,11 +87,24 @@ class Taking:
         await self._add_bodies(intake)
         rows = [record_values(new, self.journal_id, self._sealing) for new in intake.records]
         await self._insert(RECORD, rows)
+        await add_taken(self.connection, self.journal_id, intake.records, self._digest_body)
         await self.connection.execute(
             update(JOURNAL)
             .where(JOURNAL.c.id == self.journal_id)
             .values(segment=position.segment, place=position.offset)
         )
+
+    async def _digest_body(self, body_key: str) -> bytes:
+        """The SHA-256 of a body in pieces, as it was before it was encrypted."""
+        seal, digest, offset, number = self._sealing.seal_of(body_key), _SHA256.new(), 0, 0
+        query = select(PIECE.c.content).where(PIECE.c.body_key == body_key)
+        # One by one: a body may be larger than what a transaction should hold.
+        while True:
+            piece = await self.connection.scalar(query.where(PIECE.c.number == number))
+            if piece is None:
+                return digest.digest()
+            digest.update(self._sealing.body(seal, piece, offset))
+            offset, number = offset + len(piece), number + 1
 
     async def _add_signatures(self, intake: Intake) -> None:
         needed = {new.entry.signature_digest for new in intake.records}

@@ -128,6 +128,12 @@ RECORD = Table(
         sqlite_where=text("archived"),
         postgresql_where=text("archived"),
     ),
+    Index(
+        "ix_messagelog_record_unarchived",
+        "id",
+        sqlite_where=text("NOT archived"),
+        postgresql_where=text("NOT archived"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -166,4 +172,18 @@ CHOSEN_TSA = Table(
     Column("place", Integer, primary_key=True),
     Column("name", _TEXT, nullable=False),
     Column("url", String(2048), nullable=False),
+)
+
+# Where each chain of archives stands: its last link, and the archive that has it.
+ARCHIVE_CHAIN = Table(
+    "messagelog_archive_chain",
+    METADATA,
+    Column("chain", String(1200), primary_key=True),
+    Column("digest", String(128), nullable=False),
+    Column("archive", String(500), nullable=False),
+)
+
+# Archives that are whole, and may not have got their names yet.
+ARCHIVE_NOTED = Table(
+    "messagelog_archive_noted", METADATA, Column("archive", String(500), primary_key=True)
 )

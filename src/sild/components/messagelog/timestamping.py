@@ -2,7 +2,7 @@
 
 A record that is stamped by itself has a token over the value of its signature. Records that are
 stamped together share a token over the top of a hash tree, whose leaves are the digests of their
-signatures, and each signature has a chain that leads there from it.
+signatures and the head of the log, and each of them has a chain that leads there from it.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from sild.components.messagelog.stamps import StampStore, WaitingRecord
 from sild.components.messagelog.store import MessageStore
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.errors import ProtocolError, TimestampRefused
+from sild.protocol.evidence.loghead import HeadStamp, StampedHead, head_leaf
 from sild.protocol.pki.timestamp import (
     build_timestamp_request,
     read_timestamp_response,
@@ -123,19 +124,17 @@ class Timestamping:
     async def _stamp_together(self, waiting: Sequence[WaitingRecord]) -> int:
         signatures = {each.signature: each.sha512 for each in waiting}
         asked = await self.asked()
-        if len(signatures) == 1:
-            # Its value stands for all records that share it; a tree of one leaf has no chain.
-            document = await self._stamps.get_signature(waiting[0].signature)
-            value = read_signature(document).value
-            made = await fetch_timestamp(value, asked, self._fetcher)
-            return await self._stamps.add_timestamp(waiting, made, {})
+        head = await self._stamps.log_head()
         leaves = [Leaf(((SIGNATURES, sha512),)) for sha512 in signatures.values()]
-        tree = await asyncio.to_thread(HashTree, leaves, TS_HASH_CHAIN)
+        # The head of the log goes with each batch; no chain of a record shows it.
+        tree = await asyncio.to_thread(HashTree, [*leaves, head_leaf(head)], TS_HASH_CHAIN)
         result = tree.result_document()
         made = await fetch_timestamp(result, asked, self._fetcher)
         chains = await asyncio.to_thread(_chains, tree, tuple(signatures))
         stamp = replace(made, hash_chain_result=result)
-        return await self._stamps.add_timestamp(waiting, stamp, chains)
+        of_head = HeadStamp(made.token, result, tree.chain_document(len(leaves)))
+        stamped_head = StampedHead(head, of_head)
+        return await self._stamps.add_timestamp(waiting, stamp, chains, stamped_head)
 
 
 def _chains(tree: HashTree, signatures: Sequence[bytes]) -> dict[bytes, bytes]:

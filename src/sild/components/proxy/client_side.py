@@ -22,7 +22,7 @@ from sild.components.proxy.content import bytes_of
 from sild.components.proxy.edges import Refusal, refuse_by_rest, refuse_by_soap
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.outgoing import Outgoing
-from sild.components.proxy.peers import Peers, http_problems
+from sild.components.proxy.peers import PeerConnection, Peers, http_problems
 from sild.components.proxy.question import Asking, Question
 from sild.components.proxy.receive import Incoming, Received, receive
 from sild.components.proxy.record import Subject, check_loggable, make_record
@@ -39,12 +39,7 @@ from sild.protocol.transport.writer import (
     make_boundary,
     write_content_type,
 )
-from sild.runtime.http_client import (
-    ClientResponse,
-    Connection,
-    HttpClientError,
-    RequestHead,
-)
+from sild.runtime.http_client import ClientResponse, HttpClientError, RequestHead
 from sild.runtime.http_server import HttpServerError, Request, Response
 
 _ANSWERED = frozenset({200, 500})
@@ -122,7 +117,7 @@ class ClientSide:
 
     async def _send(
         self,
-        connection: Connection,
+        connection: PeerConnection,
         outgoing: Outgoing,
         question: Question,
         received: Received,
@@ -196,7 +191,7 @@ class ClientSide:
             with inside("service_failed"), http_problems("the provider's security server"):
                 raise
         if received.fault is not None:
-            raise received.fault.fault
+            raise received.take_fault()
 
     def _opening(self, question: Question) -> tuple[TransportWriter, RequestHead]:
         boundary = make_boundary(self._exchanges.clock.random_bytes(BOUNDARY_ENTROPY))

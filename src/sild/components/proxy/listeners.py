@@ -3,10 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
+from sild.components.proxy.acquaintances import Acquaintances
 from sild.components.proxy.client_side import ClientSide
 from sild.components.proxy.documents import DocumentRequests
 from sild.components.proxy.exchange import Exchanges
+from sild.components.proxy.limits import client_listener_limits, server_listener_limits
 from sild.components.proxy.server_side import ServerSide
+from sild.components.proxy.settings import AntiDosSettings
 from sild.protocol.errors import ProtocolError
 from sild.protocol.transport.ocsp_exchange import read_ocsp_target, write_ocsp_answer
 from sild.protocol.transport.writer import BOUNDARY_ENTROPY, make_boundary
@@ -39,11 +42,21 @@ class CannotListen(Exception):
 class Listeners:
     """Listens on every port of the proxy."""
 
-    def __init__(self, exchanges: Exchanges, sides: Sides, internal: SwappableContext) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        sides: Sides,
+        internal: SwappableContext,
+        anti_dos: AntiDosSettings | None = None,
+        acquaintances: Acquaintances | None = None,
+    ) -> None:
         self._exchanges = exchanges
         self._sides = sides
         self._internal = internal
-        self._limits = Limits(connections=exchanges.settings.parallel_limit)
+        door = anti_dos or AntiDosSettings()
+        is_known = None if acquaintances is None else acquaintances.knows
+        self._for_clients = client_listener_limits(exchanges.settings, door)
+        self._for_servers = server_listener_limits(exchanges.settings, door, is_known)
         self._servers: list[HttpServer] = []
 
     async def start_internal(self, *, share_ports: bool) -> None:
@@ -56,7 +69,7 @@ class Listeners:
             if tls is None and not settings.serve_plain_http:
                 continue
             endpoint = Endpoint(settings.connector_host, port, tls, reuse_port=share_ports)
-            await self._listen(self._from_client, endpoint)
+            await self._listen(self._from_client, endpoint, self._for_clients)
 
     async def start_external(self, context: SwappableContext, *, share_ports: bool) -> None:
         """Listen to other security servers, once there is a certificate to show them."""
@@ -66,11 +79,11 @@ class Listeners:
             (settings.server_port, context, self._sides.server.handle),
         ):
             endpoint = Endpoint(settings.listen_address, port, tls, reuse_port=share_ports)
-            await self._listen(handler, endpoint)
+            await self._listen(handler, endpoint, self._for_servers)
 
-    async def _listen(self, handler: Handler, endpoint: Endpoint) -> None:
+    async def _listen(self, handler: Handler, endpoint: Endpoint, limits: Limits) -> None:
         try:
-            server = await serve(handler, endpoint, self._limits, self._exchanges.clock)
+            server = await serve(handler, endpoint, limits, self._exchanges.clock)
         except OSError as error:
             where = f"{endpoint.host} port {endpoint.port}"
             raise CannotListen(f"cannot listen on {where}: {error.strerror}") from error

@@ -13,6 +13,7 @@ from sild.protocol.errors import (
     MissingRest,
     MissingSignature,
     MissingSoap,
+    PeerFault,
     inside,
 )
 from sild.protocol.mime import NoParts
@@ -98,6 +99,12 @@ class Received:
         if body is None:
             return 0
         return body.size if isinstance(body, SpooledBytes) else len(body)
+
+    def take_fault(self) -> PeerFault:
+        """The fault that came instead of a message; nothing that its traceback shows holds it."""
+        assert self.fault is not None, "a fault is taken where there is one"  # noqa: S101
+        part, self.fault = self.fault, None
+        return part.fault
 
     def close(self) -> None:
         """Let go of a spooled body."""

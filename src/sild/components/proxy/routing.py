@@ -7,13 +7,20 @@ from sild.protocol.globalconf.lookup import GlobalConf, ServerEntry
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.clock import Clock
 
+# While one message finds the fastest again, others go on with the one of before.
+_CHOOSING_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The servers to try for a provider, in order."""
+    """The servers to try for a provider, in order.
+
+    `afresh` is when the fastest is to be found again, whatever connections there are.
+    """
 
     provider: ClientId
     servers: tuple[ServerEntry, ...]
+    afresh: bool = False
 
 
 def candidates(
@@ -57,28 +64,38 @@ class Routing:
         servers = candidates(conf, provider, wanted)
         if len(servers) == 1:
             return Route(provider, servers)
-        remembered = self._remembered(provider)
+        remembered, is_old = self._remembered(provider)
         keyed = sorted(
             servers,
             key=lambda server: (server.id != remembered, self._clock.random_bytes(8)),
         )
-        return Route(provider, tuple(keyed))
+        return Route(provider, tuple(keyed), is_old)
 
-    def _remembered(self, provider: ClientId) -> SecurityServerId | None:
+    def _remembered(self, provider: ClientId) -> tuple[SecurityServerId | None, bool]:
+        """The fastest server, if it is known; and whether it is time to find it again."""
         found = self._fastest.get(provider)
         if found is None:
-            return None
+            return None, False
         until, server = found
-        if self._clock.monotonic() >= until:
-            del self._fastest[provider]
-            return None
-        return server
+        now = self._clock.monotonic()
+        if now < until:
+            return server, False
+        self._fastest[provider] = (now + _CHOOSING_SECONDS, server)
+        return None, True
 
     def remember(self, route: Route, server: ServerEntry) -> None:
-        """Note that this server answered; of a single one there is nothing to remember."""
-        if len(route.servers) > 1:
+        """Note that this server was fastest; of a single one there is nothing to remember.
+
+        That it is so still, makes the memory no longer: once it ends, all are tried again.
+        """
+        if len(route.servers) == 1 or not self._memory:
+            return
+        known = self._fastest.get(route.provider)
+        if route.afresh or known is None or known[1] != server.id:
             self._fastest[route.provider] = (self._clock.monotonic() + self._memory, server.id)
 
-    def forget(self, provider: ClientId) -> None:
-        """Note that the remembered server failed."""
-        self._fastest.pop(provider, None)
+    def forget(self, provider: ClientId, server: ServerEntry | None = None) -> None:
+        """Note that the remembered server failed, if it is this one."""
+        known = self._fastest.get(provider)
+        if known is not None and (server is None or known[1] == server.id):
+            del self._fastest[provider]

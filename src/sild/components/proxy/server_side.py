@@ -13,7 +13,7 @@ SOAP differ in how a request is read and a service called: `server_rest` and `se
 """
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from sild.components.proxy.content import bytes_of
@@ -65,9 +65,15 @@ class _Accepted:
 class ServerSide:
     """Answers other security servers."""
 
-    def __init__(self, exchanges: Exchanges, services: ServiceCaller) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        services: ServiceCaller,
+        meet: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._exchanges = exchanges
         self._services = services
+        self._meet = meet
 
     async def handle(self, request: Request) -> Response:
         """Answer a transport message with a signed one, or a fault; HTTP status 200 for both."""
@@ -126,6 +132,7 @@ class ServerSide:
             now = self._exchanges.clock.now()
             chain = request.peer.chain
             authenticated = verify_consumer(chain, received.ocsp, demand.client, view, now)
+        self._meet(request.peer.address[0])
         steps.mark("peer authenticated", authenticated.peer.server)
         service = view.get_service(demand.service)
         demand.check_service(service)

@@ -4,13 +4,14 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sild.components.proxy.limits import service_pool_limits
 from sild.components.proxy.peers import http_problems
+from sild.components.proxy.settings import ProxySettings
 from sild.components.proxy.view import ServiceAddress
 from sild.model.services import Service
 from sild.protocol.transport.headers import Field
 from sild.runtime.files import SpooledBytes
 from sild.runtime.http_client import (
-    ClientLimits,
     Framing,
     HttpClientPool,
     PoolExchange,
@@ -121,19 +122,15 @@ class ServiceCaller:
 class ServicePools:
     """One pool for each service time-out in use."""
 
-    def __init__(self, connect_seconds: float) -> None:
-        self._connect = connect_seconds
+    def __init__(self, settings: ProxySettings) -> None:
+        self._settings = settings
         self._pools: dict[float, HttpClientPool] = {}
 
     def __call__(self, timeout_seconds: float) -> HttpClientPool:
         """The pool whose answers must begin within the time."""
         pool = self._pools.get(timeout_seconds)
         if pool is None:
-            limits = ClientLimits(
-                connect_seconds=min(self._connect, timeout_seconds),
-                header_seconds=timeout_seconds,
-                idle_seconds=timeout_seconds,
-            )
+            limits = service_pool_limits(self._settings, timeout_seconds)
             pool = self._pools[timeout_seconds] = HttpClientPool(limits)
         return pool
 
@@ -141,6 +138,11 @@ class ServicePools:
     def connection_count(self) -> int:
         """How many connections to services are open."""
         return sum(pool.connection_count for pool in self._pools.values())
+
+    @property
+    def busy_count(self) -> int:
+        """How many of them do not rest."""
+        return sum(pool.busy_count for pool in self._pools.values())
 
     def close(self) -> None:
         """Close all connections."""

@@ -22,14 +22,38 @@ class ProxySettings:
     """Where this server listens to others, and where it expects them to listen."""
     ocsp_responder_port: int = 5577
     connect_seconds: float = 30.0
-    """How long one connection to another security server may take."""
+    """How long one connection to another security server may take, and TLS on it."""
     answer_seconds: float = 300.0
     """How long a provider's server may take until its answer begins."""
+    silence_seconds: float = 30.0
+    """The longest silence within a message, of information systems and security servers."""
+    slow_seconds: float = 60.0
+    """In each such span in which it is waited for, one who sends or reads must move a little:"""
+    slow_bytes: int = 600
+    """this much a security server or service,"""
+    client_slow_bytes: int = 6000
+    """this much an information system."""
     ocsp_connect_seconds: float = 20.0
     ocsp_read_seconds: float = 30.0
     route_memory_seconds: float = 3600.0
     """How long the fastest of several provider servers is remembered."""
-    pooled_connections_per_target: int = 2500
+    pool_total_max_connections: int = 10000
+    """Connections to other security servers, and as many to services of one time-out."""
+    pool_total_default_max_connections_per_route: int = 2500
+    """How many of them may lead to one server."""
+    pool_enable_connection_reuse: bool = True
+    """Whether a connection to another security server serves more than one message."""
+    client_idle_connection_monitor_seconds: float = 30.0
+    """How long a connection that nobody uses is kept."""
+    client_connector_initial_idle_seconds: float = 30.0
+    """How long an information system that has connected may take to say what it wants."""
+    client_connector_max_idle_seconds: float = 60.0
+    """How long its connection is kept between its requests."""
+    server_connector_initial_idle_seconds: float = 30.0
+    """The same of other security servers."""
+    server_connector_max_idle_seconds: float = 60.0
+    server_support_clients_pooled_connections: bool = True
+    """Whether other security servers may send more than one message over a connection."""
     server_min_supported_client_version: str = ""
     """The oldest calling security server that is served; empty for any."""
     batch_limit: int = 16
@@ -42,8 +66,6 @@ class ProxySettings:
     """Bodies above this rest on disk while their signature is awaited."""
     spool_limit_bytes: int = 64 * 1024 * _MIB
     """What all resting bodies together, and so each of them, may take of a worker's disk."""
-    parallel_limit: int = 5000
-    """How many connections each listener serves at a time."""
     exchange_log: Path | None = None
     """A file that receives one JSON line per exchange with its steps and their durations."""
     tls_ciphers: str = ":".join(  # noqa: FLY002 - one suite a line
@@ -64,6 +86,24 @@ class ProxySettings:
     """Versions with information systems."""
     log_client_cert: bool = False
     """Whether the log names the certificate that an information system shows with each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class AntiDosSettings:
+    """What a worker serves at a time, and who goes first when that is not enough."""
+
+    enabled: bool = True
+    """Whether newcomers are weighed; else they wait in the kernel until there is a place."""
+    max_parallel_connections: int = 5000
+    """How many connections each listener serves at a time."""
+    min_free_file_handles: int = 100
+    """With fewer than so many left, no connection is accepted."""
+    largest_share: float = 0.8
+    """The part of all places that one address may have, and so may all unknown ones together."""
+    max_waiting_connections: int = 1000
+    """How many connections may wait for a place, the known before the unknown."""
+    waiting_seconds: float = 10.0
+    """How long one may wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,10 @@ from sild.protocol.signature.names import (
 )
 
 MIME_TYPE = b"application/vnd.etsi.asic-e+zip"
+ARCHIVE_COMMENT = b"mimetype=" + MIME_TYPE
+MANIFEST_ENTRY = "META-INF/manifest.xml"
 
 _MIMETYPE_ENTRY = "mimetype"
-_MANIFEST = "META-INF/manifest.xml"
 _ASIC_MANIFEST = "META-INF/ASiCManifest.xml"
 _TIMESTAMP = "META-INF/timestamp.tst"
 _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
@@ -136,25 +137,26 @@ def _check_pair(result: bytes | None, chain: bytes | None) -> None:
 
 def write_container(container: Container, date: datetime) -> bytes:
     """The archive; the same container and date always give the same bytes."""
-    entries = _entries(container)
+    entries = entries_of(container)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.comment = b"mimetype=" + MIME_TYPE
+        archive.comment = ARCHIVE_COMMENT
         for name, data in entries.items():
-            header = _entry_header(name, date)
+            header = entry_header(name, date)
             archive.writestr(header, data)
             # Permissions of a Unix file have no place in evidence; writing puts them in.
             header.external_attr = 0
     return out.getvalue()
 
 
-def _entries(container: Container) -> dict[str, bytes]:
+def entries_of(container: Container) -> dict[str, bytes]:
+    """What is written of a container: the content of each entry by its name, in order."""
     documents = {name.removeprefix("/"): data for name, data in container.documents.items()}
     attachments = {name.removeprefix("/"): data for name, data in container.attachments.items()}
     files = [n for n in documents if not n.startswith("META-INF/") and n not in attachments]
     entries = {_MIMETYPE_ENTRY: MIME_TYPE}
     entries |= {name: data for name, data in documents.items() if name not in attachments}
-    entries[_MANIFEST] = write_manifest(files, attachments)
+    entries[MANIFEST_ENTRY] = write_manifest(files, attachments)
     result = container.timestamp_hash_chain_result
     if result is not None:
         digest = DigestAlgorithm.SHA512.digest(result)
@@ -166,7 +168,8 @@ def _entries(container: Container) -> dict[str, bytes]:
     return entries | attachments
 
 
-def _entry_header(name: str, date: datetime) -> zipfile.ZipInfo:
+def entry_header(name: str, date: datetime) -> zipfile.ZipInfo:
+    """How an entry of this name and date is written."""
     date = date.astimezone(UTC)
     day, clock = (date.year, date.month, date.day), (date.hour, date.minute, date.second)
     header = zipfile.ZipInfo(name, (*day, *clock))
@@ -179,13 +182,13 @@ def _entry_header(name: str, date: datetime) -> zipfile.ZipInfo:
 
 def read_container(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> Container:
     """The container in an archive; raises AsicError."""
-    entries = _read_entries(data, limits)
+    entries = read_entries(data, limits)
     mime_type = entries.get(_MIMETYPE_ENTRY, b"")
     if not mime_type.strip():
         raise AsicMimeTypeNotFound("the container has no mimetype")
     if mime_type.lower() != MIME_TYPE:
         raise AsicInvalidMimeType(f"the container has the mimetype {mime_type[:100]!r}")
-    for manifest in (_MANIFEST, _ASIC_MANIFEST):
+    for manifest in (MANIFEST_ENTRY, _ASIC_MANIFEST):
         if not entries.get(manifest, b"-").strip():
             raise AsicManifestNotFound(f"the container has an empty {manifest}")
     return Container(
@@ -202,7 +205,11 @@ def read_container(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> Co
     )
 
 
-def _read_entries(data: bytes, limits: ContainerLimits) -> dict[str, bytes]:
+def read_entries(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> dict[str, bytes]:
+    """All entries of a container by their names, in the order of its directory.
+
+    Raises AsicError.
+    """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _ZIP_ERRORS as error:

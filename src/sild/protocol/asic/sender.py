@@ -3,11 +3,22 @@
 A request comes from its client, a response from the provider of its service.
 """
 
+from dataclasses import dataclass
+
 from sild.protocol.errors import InvalidClientIdentifier, InvalidMessage, Malformed
-from sild.protocol.ids import ClientId
+from sild.protocol.ids import ClientId, ServiceId
 from sild.protocol.idsxml import read_header_client_id, read_service_id
 from sild.protocol.rest.message import read_rest_request, read_rest_response
-from sild.protocol.safexml import children, get_child, has_name, local_name, read_xml
+from sild.protocol.safexml import (
+    Element,
+    children,
+    find_child,
+    get_child,
+    has_name,
+    local_name,
+    read_xml,
+    text_of,
+)
 from sild.protocol.soap.envelope import SOAP_LIMITS
 
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
@@ -15,34 +26,95 @@ _XROAD = "{http://x-road.eu/xsd/xroad.xsd}"
 _STARTS_XML = (b"<", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
 
 
+class SenderNotStated(InvalidMessage):
+    """A SOAP message whose headers do not say who sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Between whom a message went."""
+
+    is_response: bool
+    service: ServiceId
+    client: ClientId | None
+    """Absent from some REST responses."""
+    message_id: str | None
+
+    @property
+    def sender(self) -> ClientId:
+        """Who sent the message, and so must have signed it."""
+        if self.client is None or self.is_response:
+            return self.service.provider
+        return self.client
+
+    def __str__(self) -> str:
+        if self.is_response:
+            caller = f" to {self.client}" if self.client else ""
+            text = f"{self.sender}, as the answer of {self.service}{caller}"
+        else:
+            text = f"{self.sender}, as a request to {self.service}"
+        return text if self.message_id is None else f"{text}, id {self.message_id}"
+
+
 def get_sender(message: bytes) -> ClientId:
     """Who sent the SOAP or REST message; raises InvalidMessage."""
+    return read_parties(message).sender
+
+
+def read_parties(message: bytes) -> Parties:
+    """Between whom the SOAP or REST message went; raises InvalidMessage."""
     try:
         if message.lstrip().startswith(_STARTS_XML):
-            return _soap_sender(message)
-        return _rest_sender(message)
+            return _soap_parties(message)
+        return _rest_parties(message)
     except (InvalidClientIdentifier, Malformed) as error:
+        if isinstance(error, InvalidMessage):
+            raise
         raise InvalidMessage(f"the message does not say who sent it: {error}") from None
 
 
-def _soap_sender(message: bytes) -> ClientId:
+def _soap_parties(message: bytes) -> Parties:
     # What was accepted as a message must not be too large to be shown later.
     envelope = read_xml(message, SOAP_LIMITS)
     if not has_name(envelope, _SOAP + "Envelope"):
         raise InvalidMessage(f"a {local_name(envelope)} is no SOAP message")
+    try:
+        return _header_parties(envelope)
+    except (InvalidClientIdentifier, Malformed) as error:
+        raise SenderNotStated(f"the message does not say who sent it: {error}") from None
+
+
+def _header_parties(envelope: Element) -> Parties:
     header = get_child(envelope, _SOAP + "Header")
     bodies = list(children(get_child(envelope, _SOAP + "Body")))
     if len(bodies) != 1:
         raise InvalidMessage("the body of the SOAP message needs exactly one element")
     client = read_header_client_id(get_child(header, _XROAD + "client"))
     service = read_service_id(get_child(header, _XROAD + "service"))
-    return service.provider if local_name(bodies[0]).endswith("Response") else client
+    message_id = find_child(header, _XROAD + "id")
+    return Parties(
+        is_response=local_name(bodies[0]).endswith("Response"),
+        service=service,
+        client=client,
+        message_id=None if message_id is None else text_of(message_id),
+    )
 
 
-def _rest_sender(message: bytes) -> ClientId:
+def _rest_parties(message: bytes) -> Parties:
     if not message[:1].isdigit():
-        return read_rest_request(message).client
-    service = read_rest_response(message).service
-    if service is None:
+        request = read_rest_request(message)
+        return Parties(
+            is_response=False,
+            service=request.service,
+            client=request.client,
+            message_id=request.message_id,
+        )
+    response = read_rest_response(message)
+    if response.service is None:
         raise InvalidMessage("the response does not say which service gave it")
-    return service.provider
+    return Parties(
+        is_response=True,
+        service=response.service,
+        client=response.client,
+        message_id=response.message_id,
+    )

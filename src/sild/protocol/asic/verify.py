@@ -1,32 +1,37 @@
 """Verify an ASiC-E container by itself and report each step.
 
-The moment that counts is that of the time-stamp. What the container does not hold, such as
-attachments that were not logged, is reported and not vouched for; an attachment that is held and
-is not what was signed is refused, where the reference only reports it.
+The moment that counts is that of the time-stamp. An attachment that a hash chain names and that the
+container does not hold, or holds otherwise (a log may leave it out, or cut it), is reported and not
+vouched for. One that nobody signed is refused, where the reference passes over it: no log adds any.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum
 
 from sild.protocol.asic.container import Container
-from sild.protocol.asic.sender import get_sender
+from sild.protocol.asic.sender import Parties, SenderNotStated, read_parties
 from sild.protocol.errors import (
+    HashChainUnusedInputs,
+    InvalidMessage,
     InvalidReference,
     InvalidSignatureValue,
     MalformedSignature,
+    ProtocolError,
     SignatureError,
     UnknownCertificationAuthority,
 )
 from sild.protocol.ids import ClientId
 from sild.protocol.pki.certificate import Certificate
 from sild.protocol.pki.ocsp import find_response_for
-from sild.protocol.pki.timestamp import read_timestamp_token, verify_timestamp
-from sild.protocol.pki.trust import ApprovedTsa, Trust
-from sild.protocol.signature.hashchain import DataRef, resolve_chain
+from sild.protocol.pki.signed import Strength
+from sild.protocol.pki.timestamp import VerifiedTimestamp, read_timestamp_token, verify_timestamp
+from sild.protocol.pki.trust import ApprovedCa, ApprovedTsa, Trust
+from sild.protocol.signature.hashchain import DataRef, PartDigest, resolve_chain
 from sild.protocol.signature.names import (
     MESSAGE,
-    SIG_HASH_CHAIN_RESULT,
     SIGNATURES,
 )
 from sild.protocol.signature.signaturexml import parse_container_signature
@@ -38,14 +43,69 @@ from sild.protocol.signature.verify import (
     verify_value,
 )
 
+# Attributes whose values the reference writes in hex; text of up to 127 letters.
+_IN_HEX = re.compile(
+    r"2\.5\.4\.(5|15)=#(?:13|0c)[0-7][0-9a-f]((?:[2-6][0-9a-f]|7[0-9a-e])+)(?=[,+]|$)"
+)
+_NAMES = {"5": "serialNumber", "15": "businessCategory"}
+
+
+class UnknownSender(ProtocolError):
+    """A message that does not say who sent it, in the code that peers give it in a container."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a verification that held."""
+    """One step of a verification, and whether it held."""
 
     number: int
     question: str
     answer: str
+    held: bool = True
+
+
+class Steps:
+    """The steps of a verification that is under way."""
+
+    def __init__(self) -> None:
+        self._taken: list[Step] = []
+        self._question = ""
+
+    @property
+    def taken(self) -> tuple[Step, ...]:
+        """The steps so far."""
+        return tuple(self._taken)
+
+    def ask(self, question: str) -> None:
+        """Begin a step."""
+        self._question = question
+
+    def answer(self, text: str) -> None:
+        """The step held."""
+        self._end(text, held=True)
+
+    def fail(self, text: str) -> None:
+        """The step did not hold."""
+        self._end(text, held=False)
+
+    def _end(self, text: str, *, held: bool) -> None:
+        self._taken.append(Step(len(self._taken) + 1, self._question, text, held))
+
+
+class Doubt(Enum):
+    """Why an attachment is not vouched for."""
+
+    ABSENT = "it was signed, but is not in the container"
+    CHANGED = "the one in the container is not the one that was signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A part that is not vouched for, why, and the digest that was signed for it."""
+
+    uri: str
+    doubt: Doubt
+    digest: PartDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,62 +113,102 @@ class Report:
     """A container that verified: who signed, when, and what remains unknown."""
 
     steps: tuple[Step, ...]
-    signer: ClientId
+    parties: Parties
     certificate: Certificate
+    ca: ApprovedCa
     signed_at: datetime
     """The signer's own word."""
     timestamped_at: datetime
     tsa: ApprovedTsa
     ocsp_produced_at: datetime
-    unverified: tuple[DataRef, ...]
-    """Parts that were signed and that the container does not hold, with their digests."""
+    unverified: tuple[Unverified, ...]
+    document: SignatureDocument
+    trust: Trust
+
+    @property
+    def signer(self) -> ClientId:
+        """On whose behalf the message was signed."""
+        return self.parties.sender
 
 
-class _Steps:
-    def __init__(self) -> None:
-        self.taken: list[Step] = []
-
-    def add(self, question: str, answer: str) -> None:
-        self.taken.append(Step(len(self.taken) + 1, question, answer))
-
-
-def verify_container(container: Container, trusts: Mapping[str, Trust]) -> Report:
+def verify_container(
+    container: Container, trusts: Mapping[str, Trust], steps: Steps | None = None
+) -> Report:
     """Verify who signed the message in a container and when; trust is by instance.
 
-    Raises InvalidXml, InvalidMessage, SignatureError, TrustError.
+    Steps, where given, know how far it came. Raises InvalidXml, UnknownSender, SignatureError,
+    TrustError.
     """
-    steps = _Steps()
+    steps = steps or Steps()
+    steps.ask("Can its signature be read?")
     document = parse_container_signature(container.signature)
-    signer = get_sender(container.message)
-    steps.add("Who sent the message?", str(signer))
-    stamped = _stamped(container, document)
-    trust = _trust_of(signer, trusts)
-    tsas = [tsa for known in trusts.values() for tsa in known.tsas]
-    token = read_timestamp_token(_token(container, document))
-    stamp = verify_timestamp(token, stamped, tsas, trust.strength)
-    steps.add("Since when does the signature exist?", f"{stamp.gen_time}, says {stamp.tsa.name}")
-    unverified: tuple[DataRef, ...] = ()
-    if document.is_chained:
-        unverified = _verify_chained(container)
-        steps.add("Does the hash chain cover the message?", _coverage(container, unverified))
-    check_signer_name(document, signer, trust)
-    certificate = document.certificate
-    steps.add("Whose certificate is it?", f"{certificate.name}, for signing")
+    steps.ask("Who sent the message?")
+    parties = _find_parties(container.message)
+    if parties is not None:
+        steps.answer(str(parties))
+    steps.ask("Since when does the signature exist?")
+    stamp = _verify_stamp(container, document, parties, trusts)
+    steps.answer(f"{moment_text(stamp.gen_time)}, says {_tsa_text(stamp.tsa)}")
+    steps.ask("Do the parts belong to what was signed?")
+    unverified = _verify_coverage(container, document)
+    steps.answer(_coverage_text(container, document, unverified))
+    steps.ask("Whose certificate is it?")
+    if parties is None:
+        raise UnknownSender("the message does not say who sent it")
+    trust = _trust_of(parties.sender, trusts)
+    check_signer_name(document, parties.sender, trust)
+    certificate, ca = document.certificate, trust.get_ca_of(document.certificate)
+    steps.answer(f"{name_text(certificate.subject_text)}, which names {parties.sender.member}")
+    steps.ask("Is this what was signed?")
     verify_value(document)
     _verify_references(container, document)
-    steps.add("Is this what was signed?", f"yes, by {document.algorithm.name}")
-    path = verify_signer(document, signer, trust, stamp.gen_time)
-    steps.add("Was the certificate good then?", f"yes, issued by {certificate.issuer_name}")
+    steps.answer(
+        f"yes, by {document.algorithm.name}; the signer's clock said"
+        f" {moment_text(document.signing_time)}"
+    )
+    steps.ask("Was the certificate good then?")
+    verify_signer(document, parties.sender, trust, stamp.gen_time)
+    produced_at = _ocsp_produced_at(document, trust)
+    steps.answer(
+        f"yes: issued by {name_text(certificate.issuer_text)},"
+        f" approved in {trust.instance} as {ca.name};"
+        f" not revoked by its OCSP response of {moment_text(produced_at)}"
+    )
     return Report(
-        steps=tuple(steps.taken),
-        signer=signer,
-        certificate=path.certificate,
+        steps=steps.taken,
+        parties=parties,
+        certificate=certificate,
+        ca=ca,
         signed_at=document.signing_time,
         timestamped_at=stamp.gen_time,
         tsa=stamp.tsa,
-        ocsp_produced_at=_ocsp_produced_at(document, trust),
+        ocsp_produced_at=produced_at,
         unverified=unverified,
+        document=document,
+        trust=trust,
     )
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as people read it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def name_text(text: str) -> str:
+    """A name, with each value as people read it."""
+    return _IN_HEX.sub(
+        lambda found: f"{_NAMES[found[1]]}={bytes.fromhex(found[2]).decode('ascii')}", text
+    )
+
+
+def _find_parties(message: bytes) -> Parties | None:
+    """None for a SOAP message that does not say; the reference comes to that later as well."""
+    try:
+        return read_parties(message)
+    except SenderNotStated:
+        return None
+    except InvalidMessage as error:
+        raise UnknownSender(error.message) from None
 
 
 def _trust_of(signer: ClientId, trusts: Mapping[str, Trust]) -> Trust:
@@ -116,6 +216,24 @@ def _trust_of(signer: ClientId, trusts: Mapping[str, Trust]) -> Trust:
     if trust is None:
         raise UnknownCertificationAuthority(f"nothing is known of the instance {signer.instance}")
     return trust
+
+
+# The time-stamp
+
+
+def _verify_stamp(
+    container: Container,
+    document: SignatureDocument,
+    parties: Parties | None,
+    trusts: Mapping[str, Trust],
+) -> VerifiedTimestamp:
+    stamped = _stamped(container, document)
+    tsas = [tsa for known in trusts.values() for tsa in known.tsas]
+    own = trusts.get(parties.sender.instance) if parties else None
+    strength = Strength.CURRENT if own is None else own.strength
+    return verify_timestamp(
+        read_timestamp_token(_token(container, document)), stamped, tsas, strength
+    )
 
 
 def _token(container: Container, document: SignatureDocument) -> bytes:
@@ -138,18 +256,48 @@ def _stamped(container: Container, document: SignatureDocument) -> bytes:
     return result
 
 
-def _verify_chained(container: Container) -> tuple[DataRef, ...]:
+def _tsa_text(tsa: ApprovedTsa) -> str:
+    return f"{tsa.name} ({name_text(tsa.certificate.subject_text)})"
+
+
+# What was signed
+
+
+def _verify_coverage(container: Container, document: SignatureDocument) -> tuple[Unverified, ...]:
+    """The doubts that a hash chain leaves; references without one are looked at with the value."""
+    if not document.is_chained:
+        return ()
     if container.hash_chain_result is None:
         raise InvalidReference("the hash chain that the signature refers to is not there")
-    inputs = dict.fromkeys((MESSAGE, *container.attachments))
-    return resolve_chain(container.hash_chain_result, container.documents, inputs)
+    held = container.attachments
+    # Attachments are left to be looked at here, where one that differs is no reason to refuse.
+    documents = {name: data for name, data in container.documents.items() if name not in held}
+    named = resolve_chain(container.hash_chain_result, documents, {MESSAGE: None})
+    if unsigned := sorted(held.keys() - {part.uri for part in named}):
+        raise HashChainUnusedInputs(f"the hash chain does not cover {', '.join(unsigned)}")
+    found = [_judge(part, held.get(part.uri)) for part in named]
+    return tuple(doubt for doubt in found if doubt is not None)
 
 
-def _coverage(container: Container, unverified: tuple[DataRef, ...]) -> str:
-    held = f"yes, and {len(container.attachments)} of its attachments"
+def _judge(part: DataRef, data: bytes | None) -> Unverified | None:
+    if data is None:
+        return Unverified(part.uri, Doubt.ABSENT, part.digest)
+    if part.digest.algorithm.digest(data) != part.digest.value:
+        return Unverified(part.uri, Doubt.CHANGED, part.digest)
+    return None
+
+
+def _coverage_text(
+    container: Container, document: SignatureDocument, unverified: tuple[Unverified, ...]
+) -> str:
+    way = "a hash chain leads" if document.is_chained else "the signature refers"
+    good = len(container.attachments) - sum(part.doubt is Doubt.CHANGED for part in unverified)
+    parts = "the message" + (f" and {good} attachment{'s' if good > 1 else ''}" if good else "")
+    text = f"{way} to {parts}"
     if not unverified:
-        return held
-    return f"{held}; {', '.join(part.uri for part in unverified)} is not in the container"
+        return text
+    names = ", ".join(part.uri.removeprefix("/") for part in unverified)
+    return f"{text}; NOT VERIFIED: {names}"
 
 
 def _verify_references(container: Container, document: SignatureDocument) -> None:
@@ -161,10 +309,10 @@ def _verify_references(container: Container, document: SignatureDocument) -> Non
             raise InvalidReference(f"{name}, to which the signature refers, is not there")
         if digest.algorithm.digest(data) != digest.value:
             raise InvalidSignatureValue(f"{name} is not what was signed")
-    if SIG_HASH_CHAIN_RESULT not in document.references:
-        uncovered = sorted(container.attachments.keys() - document.references.keys())
-        if uncovered:
-            raise InvalidReference(f"the signature does not cover {', '.join(uncovered)}")
+    if not document.is_chained:
+        unsigned = sorted(container.attachments.keys() - document.references.keys())
+        if unsigned:
+            raise InvalidReference(f"the signature does not cover {', '.join(unsigned)}")
 
 
 def _ocsp_produced_at(document: SignatureDocument, trust: Trust) -> datetime:

@@ -256,7 +256,24 @@ def verify_timestamp(
     Raises MalformedSignature for a stamp over other bytes, TspCertificateNotFound for a signer
     that is not approved, TimestampRefused for one that does not bear out its token.
     """
-    _check_imprint(token, stamped, strength)
+    _check_imprint_hash(token, strength)
+    digest = hashlib.new(token.imprint_hash, stamped).digest()
+    return verify_stamped_digest(token, digest, tsas, strength)
+
+
+def verify_stamped_digest(
+    token: TimestampToken,
+    digest: bytes,
+    tsas: Sequence[ApprovedTsa],
+    strength: Strength = Strength.CURRENT,
+) -> VerifiedTimestamp:
+    """Prove that one of the approved authorities stamped what has this digest, by the token's hash.
+
+    Raises what `verify_timestamp` raises.
+    """
+    _check_imprint_hash(token, strength)
+    if digest != token.imprint:
+        raise MalformedSignature("the time-stamp is over other bytes")
     tsa = next((tsa for tsa in tsas if token.signer.matches(tsa.certificate)), None)
     if tsa is None:
         raise TspCertificateNotFound("the signer of the time-stamp is no approved authority")
@@ -277,13 +294,11 @@ def verify_timestamp(
     return VerifiedTimestamp(token.gen_time, tsa)
 
 
-def _check_imprint(token: TimestampToken, stamped: bytes, strength: Strength) -> None:
+def _check_imprint_hash(token: TimestampToken, strength: Strength) -> None:
     try:
         strength.check_hash(token.imprint_hash)
     except InvalidSignatureValue as error:
         raise MalformedSignature(f"the time-stamp is too weak: {error.message}") from None
-    if hashlib.new(token.imprint_hash, stamped).digest() != token.imprint:
-        raise MalformedSignature("the time-stamp is over other bytes")
 
 
 def with_certificate(token: TimestampToken, certificate: Certificate) -> bytes:
