@@ -1,7 +1,10 @@
 """Signed documents, as information systems fetch them from either security server."""
 
 import io
+import json
 import ssl
+import subprocess
+import sys
 import uuid
 import zipfile
 
@@ -177,3 +180,64 @@ def test_the_configuration_that_verifies_is_given(devnet, http, tmp_path):
         archive.extractall(tmp_path)
     trusted = read_verification_conf(tmp_path / "verificationconf")
     assert trusted.keys() == {"TEST"}
+
+
+# What is downloaded proves itself
+
+
+def verdict(container, conf, *flags):
+    """What `sild verify` says, as a process of its own."""
+    command = (sys.executable, "-m", "sild", "verify", str(container), "--conf", str(conf))
+    ended = subprocess.run(
+        (*command, "--json", *flags), capture_output=True, text=True, timeout=60, check=False
+    )
+    return ended.returncode, json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def conf(devnet, tmp_path_factory):
+    """The verification configuration as the provider's server gives it, a ZIP file."""
+    path = tmp_path_factory.mktemp("conf") / "verificationconf.zip"
+    path.write_bytes(httpx.get(f"{devnet.health.http_url}/verificationconf").content)
+    return path
+
+
+@pytest.mark.feature("ML-11")
+@pytest.mark.feature("ML-13")
+@pytest.mark.parametrize("stamped", ["at once", "in a batch"])
+@pytest.mark.parametrize("side", ["consumer", "provider"])
+def test_a_downloaded_container_and_the_configuration_are_all_that_a_verdict_needs(
+    devnet, exchanged, fetch, conf, side, stamped
+):
+    owner, server = (PORTAL, devnet.police) if side == "consumer" else (REGISTER, devnet.health)
+    ids = [exchanged() for _ in range(3)]
+    if stamped == "in a batch":
+        assert devnet.run(server.control.stamp_waiting()) >= 2 * len(ids)
+    for flag, signer in (("requestOnly", PORTAL), ("responseOnly", REGISTER)):
+        answer = fetch(ids[0], owner, server, [flag, "unique", "force"])
+        container = conf.with_name("container.asice")
+        container.write_bytes(answer.content)
+        batch = read_container(answer.content).timestamp is not None
+        assert batch is (stamped == "in a batch")
+        code, said = verdict(container, conf, "--strict")
+        assert (code, said["verdict"], said["code"]) == (0, "valid", None)
+        assert said["unverified"] == []
+        assert signer.member.member_code in said["signer"]
+
+
+@pytest.mark.feature("ML-13")
+def test_a_downloaded_container_that_was_changed_is_not_valid(exchanged, fetch, conf, tmp_path):
+    content = fetch(exchanged(), flags=["responseOnly", "unique", "force"]).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        comment = archive.comment
+        entries = {info: archive.read(info) for info in archive.infolist()}
+    for changed, data in entries.items():
+        path = tmp_path / "changed.asice"
+        middle = len(data) // 2
+        spoilt = bytes([*data[:middle], data[middle] ^ 1, *data[middle + 1 :]])
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.comment = comment
+            for info, whole in entries.items():
+                archive.writestr(info, spoilt if info is changed else whole)
+        code, said = verdict(path, conf, "--strict")
+        assert (code, said["verdict"]) == (1, "invalid"), changed.filename
