@@ -58,7 +58,7 @@ conformance: dev ## Run the tests that show feature rows and write docs/conforma
 bench: dev ## Measure the message path beside its comparison.
 	@$(BIN)/sild bench
 
-soak: dev ## Run the long forms of the tests.
+soak: dev ## Run the long forms of the tests; mixed traffic for SILD_SOAK_MINUTES, half an hour by default.
 	@SILD_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 tests
 
 lock: ## Choose newest allowed versions again and write all lock files.

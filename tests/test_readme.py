@@ -37,7 +37,7 @@ def test_the_links_of_the_documents_lead_somewhere():
 def test_its_picture_shows_the_scenes_of_the_demo():
     picture = README.split("<!-- demo -->")[1].split("<!-- /demo -->")[0]
     scenes = re.findall(r'^            \("([^"]+)", self\._\w+\),$', story(), re.MULTILINE)
-    assert len(scenes) == 6
+    assert len(scenes) == 7
     for number, scene in enumerate(scenes, 1):
         assert f"{number}. {scene}" in picture
     assert "Every step gave what it must" in picture

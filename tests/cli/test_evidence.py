@@ -133,6 +133,28 @@ def test_a_container_is_renewed_twice_and_every_verifier_says_what_it_said(
         assert said in done.stdout
 
 
+def test_verify_follows_the_renewals(tmp_path, evidence, conf, capsys):
+    path = file_of(tmp_path, "a.asice", ONE)
+
+    def verify(*options):
+        code = main(["verify", str(path), "--conf", str(conf), "--json", *options])
+        return code, json.loads(capsys.readouterr().out)
+
+    count = len(verify()[1]["steps"])
+    assert evidence("renew", path)[0] == 0
+    code, found = verify()
+    assert (code, len(found["steps"])) == (0, count + 1)
+    assert "yes, at 2026-04-25 12:00:00 UTC" in found["steps"][-1]["answer"]
+    assert verify("--strict")[0] == 0
+    entries = entries_in(path.read_bytes())
+    path.write_bytes(rezipped(entries | {NEWEST: entries[NEWEST] + b" "}))
+    code, found = verify()
+    assert (code, found["verdict"], found["steps"][-1]["held"]) == (0, "valid", False)
+    assert "prove nothing" in found["steps"][-1]["answer"]
+    code, found = verify("--strict")
+    assert (code, found["verdict"], found["code"]) == (1, "invalid", "not_strict")
+
+
 def test_archives_are_renewed_together_and_each_is_proven_alone(tmp_path, authority, evidence):
     paths = [file_of(tmp_path, f"mlog-{n}.zip", b"archive %d" % n * 50_000) for n in range(3)]
     held = [path.read_bytes() for path in paths]

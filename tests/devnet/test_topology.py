@@ -5,6 +5,7 @@ import pytest
 from sild.devnet.declared import authorities_settings, declaration_of, request_fields
 from sild.devnet.errors import DevnetError
 from sild.devnet.faults import Broken, FaultyOcsp, OcspFault
+from sild.devnet.providers import PHOTO_PATH
 from sild.devnet.topology import (
     DEMO,
     HEALTH,
@@ -28,7 +29,7 @@ from sild.devnet.topology import (
     PlannedSubsystem,
 )
 from sild.model.access import AccessRules, Call
-from sild.model.services import AccessRight, Endpoint, LocalGroup
+from sild.model.services import AccessRight, Endpoint, LocalGroup, ServiceType
 from sild.model.tokens import KeyAlgorithm, KeyUsage
 from sild.protocol.errors import AccessDenied
 from sild.protocol.ids import ClientId, GlobalGroupId, LocalGroupId, SecurityServerId, ServiceId
@@ -171,6 +172,14 @@ def test_a_server_is_declared_with_its_services_rights_and_groups():
     assert exercises.url == "http://127.0.0.1/health-insurance"
     assert {right.subject for right in insurance.rights} == {POLICE_PORTAL, REGISTRARS, LAPSED_SHOP}
     assert client.groups[0].members == (TAX_REGISTER,)
+
+
+def test_a_service_that_speaks_soap_is_declared_with_its_version():
+    declared = declaration_of(DEMO, DEMO.get_server(POLICE_SERVER), URLS)
+    services = [each for client in declared.clients for each in client.services]
+    by_soap = [each for each in services if each.type is ServiceType.WSDL]
+    assert [(each.code, each.version) for each in by_soap] == [("licencePhoto", "v1")]
+    assert by_soap[0].url == f"http://127.0.0.1/police{PHOTO_PATH}"
 
 
 def test_a_client_that_offers_nothing_is_declared_too():

@@ -80,6 +80,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(asked: argparse.Namespace) -> int:
     """Verify a container and tell what came of it."""
     from sild.cli.verify_conf import UnreadableConfiguration, read_conf
+    from sild.cli.verify_renewals import follow_renewals
     from sild.protocol.asic.judge import judge_container, judge_strictly
     from sild.protocol.pki.signed import Strength
     from sild.runtime.files import FileError, read_bounded
@@ -92,6 +93,7 @@ def run(asked: argparse.Namespace) -> int:
     except (FileError, UnreadableConfiguration) as error:
         return _unknown(asked, str(error))
     judgement = (judge_strictly if asked.strict else judge_container)(data, trusts)
+    judgement = follow_renewals(judgement, data, trusts, strict=asked.strict)
     if asked.json:
         _print_json(_as_json(judgement))
     else:

@@ -126,6 +126,8 @@ def _service(planned: PlannedService, provider_urls: Mapping[str, str]) -> Decla
     return DeclaredService(
         code=planned.code,
         url=provider_urls[planned.provider] + planned.path,
+        type=planned.type,
+        version=planned.version,
         rights=tuple(
             DeclaredRight(grant.subject, grant.method, grant.path) for grant in planned.grants
         ),

@@ -13,11 +13,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from sild.components.confclient.cache import read_verification_conf
+from sild.devnet.demo_soap import PhotoScene
 from sild.devnet.ecosystem import Ecosystem, Plan, RunningServer
 from sild.devnet.errors import DevnetError
+from sild.devnet.evidence import Exchanged, export_and_verify
 from sild.devnet.raw_peer import RawAnswer, RawPeer, make_signer, with_part
-from sild.devnet.telling import Teller
+from sild.devnet.telling import StoryWentWrong, Teller, expect
 from sild.devnet.topology import (
     DEMO,
     HEALTH_REGISTER,
@@ -27,8 +28,6 @@ from sild.devnet.topology import (
     TAX_REGISTER,
 )
 from sild.protocol.algorithms import DigestAlgorithm
-from sild.protocol.asic.container import read_container
-from sild.protocol.asic.verify import verify_container
 from sild.protocol.errors import ProtocolError
 from sild.protocol.ids import ClientId
 from sild.protocol.pki.certificate import read_certificate
@@ -37,20 +36,14 @@ from sild.protocol.soap.fault import find_fault
 from sild.protocol.transport.grammar import Direction
 from sild.protocol.transport.reader import read_whole
 from sild.runtime.fetch import Fetcher, FetchRequest, FetchResponse
-from sild.runtime.files import GenerationDirectory, read_bounded
 from sild.runtime.loop import run
 
 _MARI, _JAAN = "99001010011", "99002020022"
 _INSURANCE = "/r1/DEV/GOV/79990002/register/insurance"
 _INCOME = "/r1/DEV/GOV/79990003/register/income"
 _DEBT = "/r1/DEV/GOV/79990003/register/debt"
-_CONTAINER_LIMIT = 64 * 1024 * 1024
 
 _Scene = tuple[str, Callable[[], Awaitable[None]]]
-
-
-class StoryWentWrong(DevnetError):
-    """A step did not give what it must."""
 
 
 def run_demo(directory: Path | None, *, base_port: int, once: bool) -> int:
@@ -138,6 +131,7 @@ class Story:
             ("A message that is evidence", self._message),
             ("The evidence, and a verdict without either server", self._evidence),
             ("Once only: a form filled from two registers", self._once_only),
+            ("An older service: SOAP, and a photo attached", self._photo),
             ("Refused: a caller without the right", self._no_right),
             ("Refused: a message changed on its way", self._tampered),
             ("Refused: a revoked certificate", self._revoked),
@@ -166,7 +160,7 @@ class Story:
         teller.command(_curl(self._police, POLICE_PORTAL, target))
         asked = await self._ask(self._police, POLICE_PORTAL, target)
         teller.note(f"first answer {perf_counter() - self._began:.1f} s after the start")
-        _expect(asked.answer.status == 200, f"HTTP {asked.answer.status} {asked.answer.body!r}")
+        expect(asked.answer.status == 200, f"HTTP {asked.answer.status} {asked.answer.body!r}")
         await self._show_steps(asked.request_id, (self._police, self._health))
         teller.result("200", json.dumps(asked.content, ensure_ascii=False))
         self._first = asked
@@ -185,23 +179,16 @@ class Story:
         query_id = self._first.answer.find_header("x-road-id") or ""
         folder = self._ecosystem.plan.directory / "evidence"
         folder.mkdir(exist_ok=True)
-        (folder / "answer.asice").unlink(missing_ok=True)
         self._teller.say(
             "Both servers saved both messages before they went on. The police's server has its copy"
             " of the answer time-stamped and gives it as a signed container (ASiC-E)."
         )
-        path = await self._police.control.export_container(
-            query_id, POLICE_PORTAL, True, str(folder / "answer.asice")
-        )
-        directory = GenerationDirectory(self._police.layout.globalconf).current()
-        if directory is None:
-            message = "the police's server has no global configuration"
-            raise StoryWentWrong(message)
-        container = read_container(read_bounded(Path(path), _CONTAINER_LIMIT))
-        report = verify_container(container, read_verification_conf(directory))
+        path = folder / "answer.asice"
+        exchanged = Exchanged(query_id, POLICE_PORTAL, is_response=True)
+        report = await export_and_verify(self._police, exchanged, path)
         for step in report.steps:
             self._teller.numbered(step.number, step.question, step.answer)
-        _expect(report.signer.member == HEALTH_REGISTER.member, f"signed by {report.signer}")
+        expect(report.signer.member == HEALTH_REGISTER.member, f"signed by {report.signer}")
         self._teller.result(
             "valid", f"signed by {report.signer}, time-stamped {report.timestamped_at:%F %T} UTC"
         )
@@ -217,7 +204,7 @@ class Story:
             self._ask(self._police, POLICE_PORTAL, f"{_INCOME}/{_JAAN}"),
         )
         for asked in (insurance, income):
-            _expect(asked.answer.status == 200, f"HTTP {asked.answer.status}")
+            expect(asked.answer.status == 200, f"HTTP {asked.answer.status}")
         incomes = income.content["incomes"]
         year = max(incomes)
         self._teller.form(
@@ -231,6 +218,9 @@ class Story:
         )
         self._teller.result("200", "two registers, one form")
 
+    async def _photo(self) -> None:
+        await PhotoScene(self._ecosystem, self._fetcher, self._teller).play()
+
     async def _no_right(self) -> None:
         self._teller.say("The police may ask about incomes. Nobody gave them a right to debts.")
         target = f"{_DEBT}/{_MARI}"
@@ -240,7 +230,7 @@ class Story:
 
     def _refusal(self, answer: FetchResponse, code: str) -> None:
         content = json.loads(answer.body)
-        _expect(content["type"] == code, f"{code} was due, and {content} came")
+        expect(content["type"] == code, f"{code} was due, and {content} came")
         self._teller.result(str(answer.status), f"{content['type']}: {content['message']}")
 
     async def _tampered(self) -> None:
@@ -254,7 +244,7 @@ class Story:
             changed = rest.part.replace(_MARI.encode(), _JAAN.encode())
             honest = await peer.send(peer.write(parts), self._health)
             forged = await peer.send(peer.write(with_part(parts, changed)), self._health)
-        _expect(_fault_code(honest) is None, f"the untouched message gave {_fault_code(honest)}")
+        expect(_fault_code(honest) is None, f"the untouched message gave {_fault_code(honest)}")
         self._teller.note("the untouched message is answered")
         self._fault(forged, "server.serverproxy.signature_verification.invalid_signature_value")
 
@@ -263,7 +253,7 @@ class Story:
         if fault is None:
             message = f"{code} was due, and an answer came"
             raise StoryWentWrong(message)
-        _expect(fault.fault == code, f"{code} was due, and {fault.fault} came: {fault.message}")
+        expect(fault.fault == code, f"{code} was due, and {fault.fault} came: {fault.message}")
         self._teller.result("fault", f"{fault.fault}: {fault.message}")
 
     async def _revoked(self) -> None:
@@ -314,11 +304,6 @@ class Story:
         teller.place("Global configuration", f"http://{ecosystem.publisher.address}/internalconf")
         teller.place("CA, OCSP, TSA", ecosystem.authorities.url)
         teller.place("Everything else", str(ecosystem.plan.directory))
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise StoryWentWrong(otherwise)
 
 
 def _yes(value: bool) -> str:

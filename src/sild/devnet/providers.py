@@ -25,6 +25,8 @@ from sild.devnet.invented import (
     Vehicle,
 )
 from sild.devnet.offerings import Operation, Refused, answer, build_app, read_json
+from sild.devnet.portraits import portrait
+from sild.devnet.soap_offerings import File, Told, by_soap
 from sild.runtime.clock import Clock, SystemClock
 
 _MOST_PEOPLE = 100
@@ -32,6 +34,7 @@ _MOST_PEOPLE = 100
 _FREE_OF_TAX, _TAX_PERCENT = 7_848, 22
 
 GET, POST = ("GET",), ("POST",)
+PHOTO_PATH = "/soap/licences"
 
 
 def health_insurance_app(clock: Clock | None = None) -> Starlette:
@@ -69,6 +72,7 @@ def police_app(clock: Clock | None = None) -> Starlette:
             Operation(GET, "/penalties/{code}", "Penalties, or those `unpaid`.", _penalties),
             Operation(GET, "/vehicles/{plate}", "A vehicle.", _vehicle),
             Operation(POST, "/vehicles/search", "Vehicles by owner.", _search_vehicles),
+            Operation(POST, PHOTO_PATH, "A driver's photo, by SOAP.", by_soap(_licence_photo)),
             *exercises(clock or SystemClock()),
         ),
     )
@@ -172,6 +176,17 @@ async def _licence(request: Request) -> Response:
     if (licence := LICENCES.get(named["personalCode"])) is None:
         raise Refused(404, f"{named['name']} has no driving licence")
     return answer(named | {"categories": licence[0], "validUntil": licence[1]})
+
+
+async def _licence_photo(asked: Mapping[str, str]) -> Told:
+    """The oldest of the services: the photo is an attachment, which the answer refers to."""
+    named = _named(asked.get("personalCode", ""))
+    code = named["personalCode"]
+    if (licence := LICENCES.get(code)) is None:
+        raise Refused(404, f"{named['name']} has no driving licence")
+    photo = File(f"photo-{code}.png", "image/png", portrait(code))
+    told = named | {"validUntil": licence[1], "photo": f"cid:{photo.name}"}
+    return Told(told, photo)
 
 
 async def _penalties(request: Request) -> Response:

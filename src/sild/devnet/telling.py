@@ -5,12 +5,24 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from sild.devnet.errors import DevnetError
+
 _WIDTH = 96
 _BOLD, _DIM, _GREEN, _RED, _CYAN, _PLAIN = "1", "2", "32", "31", "36", "0"
 
 
 def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+class StoryWentWrong(DevnetError):
+    """A step did not give what it must."""
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raise StoryWentWrong unless it is so."""
+    if not holds:
+        raise StoryWentWrong(otherwise)
 
 
 class Teller:
@@ -47,6 +59,11 @@ class Teller:
     def note(self, text: str) -> None:
         """A remark."""
         self._line(f"   {self._as(_DIM, text)}")
+
+    def excerpt(self, lines: Iterable[str]) -> None:
+        """What is sent, as it stands there, but for what the terminal has no room for."""
+        for line in lines:
+            self._line(f"     {self._as(_DIM, _shorten(line, _WIDTH - 5))}")
 
     def steps(self, title: str, side: str, steps: Iterable[tuple[str, str, float]]) -> None:
         """The steps of an exchange on one server."""

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from sild.devnet.errors import DevnetError
 from sild.devnet.faults import Broken
-from sild.devnet.providers import PROVIDERS
-from sild.model.services import ANY_METHOD, ANY_PATH, ConnectionType
+from sild.devnet.providers import PHOTO_PATH, PROVIDERS
+from sild.model.services import ANY_METHOD, ANY_PATH, ConnectionType, ServiceType
 from sild.model.tokens import KeyAlgorithm
 from sild.protocol.ids import (
     ClientId,
@@ -50,12 +50,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class PlannedService:
-    """A REST service: which provider application answers, below which of its paths."""
+    """A service: which provider application answers, at or below which of its paths."""
 
     code: str
     provider: str
     path: str = ""
     grants: tuple[Grant, ...] = ()
+    type: ServiceType = ServiceType.REST
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,14 @@ DEMO = Topology(
                         ),
                         PlannedService("vehicles", "police", "/vehicles", (Grant(TAX_REGISTER),)),
                         PlannedService("penalties", "police", "/penalties"),
+                        PlannedService(
+                            "licencePhoto",
+                            "police",
+                            PHOTO_PATH,
+                            (Grant(HEALTH_REGISTER),),
+                            ServiceType.WSDL,
+                            "v1",
+                        ),
                     ),
                 ),
             ),

@@ -205,11 +205,18 @@ class Connection(Wire):
             self._violated("too many bytes without meaning")
         elif self._arriving is not None:
             if self._arriving.body.buffered > self._limits.buffered_bytes:
-                self.hold()
+                # Paused while it hands over data, the fast engine forgets a goodbye behind it.
+                self.loop.call_soon(self._hold_if_full)
             else:
                 now = self.loop.time()
                 self.read_deadline = now + self._limits.idle_seconds
                 self.open_window(now)
+
+    def _hold_if_full(self) -> None:
+        """Stop reading, unless the body was taken meanwhile."""
+        body = None if self._arriving is None else self._arriving.body
+        if body is not None and body.buffered > self._limits.buffered_bytes:
+            self.hold()
 
     def resume_writing(self) -> None:
         """Count the time for the answer from when the request is out."""

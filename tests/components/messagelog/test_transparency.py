@@ -276,6 +276,16 @@ async def test_who_changes_record_and_leaf_is_found_by_the_tree(tmp_path):
         assert any("leaves 0 to 255" in finding.text for finding in report.findings)
 
 
+async def test_a_changed_leaf_that_no_node_and_no_head_covers_is_found_by_the_edge(tmp_path):
+    async with keeping(tmp_path) as kept, writing(tmp_path) as writer:
+        await fill(kept, writer)
+        await change(kept, "UPDATE messagelog_record SET time_ms = 1 WHERE id = 7")
+        altered = leaf_of_kept(await kept.store.get_record(7)).digest
+        await change(kept, _set_digest(kept, altered, "record_id = 7"))
+        (finding,) = (await audit_log(kept.database)).findings
+        assert finding.text == "the leaves are not what the edge of the tree says"
+
+
 def _set_digest(kept, digest, where):
     value = f"X'{digest.hex()}'"
     if "postgresql" in str(kept.database._engine.url):

@@ -132,6 +132,14 @@ def test_a_stamp_of_another_head_or_authority_is_refused(stamp):
         verify_head(stamp(tsa=STRANGER), TSAS)
 
 
+def test_a_chain_that_leads_to_something_else_stamps_no_head():
+    tree = HashTree([Leaf(((SIGNATURES, b"\1" * 64),)), head_leaf(HEAD)], TS_HASH_CHAIN)
+    result = tree.result_document()
+    other = HeadStamp(TSA.token(result), result, tree.chain_document(0))
+    with pytest.raises(ProofRefused, match="does not cover"):
+        verify_head(StampedHead(HEAD, other), TSAS)
+
+
 def test_a_head_without_a_stamp_does_not_say_since_when():
     with pytest.raises(ProofRefused, match="no time-stamp"):
         verify_head(StampedHead(HEAD), TSAS)

@@ -50,8 +50,10 @@ _TIMESTAMP = "META-INF/timestamp.tst"
 _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 
-_LOCAL_HEADER = struct.Struct("<4s22xHH")
-_DESCRIPTOR_SIZES = frozenset({0, 12, 16, 20, 24})
+_LOCAL_HEADER = struct.Struct("<4s2xHHxxxxIIIHH")
+_LOCAL_MAGIC, _DESCRIPTOR_MAGIC = b"PK\x03\x04", b"PK\x07\x08"
+_SUMS = struct.Struct("<III")
+_ENCRYPTED, _WITH_DESCRIPTOR = 0x0001, 0x0008
 # Compressed text may shrink a great deal as long as it stays small.
 _SMALL = 1_000_000
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]*(?:/[A-Za-z0-9][A-Za-z0-9._ -]*)*/?")
@@ -218,8 +220,12 @@ def read_entries(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> dict
     try:
         with archive:
             headers = _checked_headers(archive, limits)
-            _check_layout(data, headers, archive.start_dir)
-            return {h.filename: _read_entry(archive, h) for h in headers if not h.is_dir()}
+            starts = _check_layout(data, headers, archive.start_dir)
+            return {
+                header.filename: _read_entry(data[start : start + header.compress_size], header)
+                for header, start in zip(headers, starts, strict=True)
+                if not header.is_dir()
+            }
     except _ZIP_ERRORS as error:
         raise AsicError(f"the container cannot be read: {error}") from None
 
@@ -241,33 +247,77 @@ def _check_header(header: zipfile.ZipInfo, limits: ContainerLimits) -> None:
     name = header.filename
     if not _PLAIN_NAME.fullmatch(name) or name != header.orig_filename:
         raise AsicError(f"an entry of the container has the name {name[:100]!r}")
+    if header.flag_bits & _ENCRYPTED:
+        raise AsicError(f"{name} is encrypted")
     if header.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise AsicError(f"{name} is compressed by a method that is not accepted")
     if header.file_size > max(_SMALL, header.compress_size * limits.ratio):
         raise AsicError(f"{name} would unpack to {header.file_size} bytes")
 
 
-def _check_layout(data: bytes, headers: list[zipfile.ZipInfo], directory: int) -> None:
-    """Raise AsicError unless the listed entries fill the archive without overlap or gap.
+def _check_layout(data: bytes, headers: list[zipfile.ZipInfo], directory: int) -> list[int]:
+    """Where the data of each entry begins, if the entries fill the archive as they are listed.
 
-    Readers that do not go by the directory would otherwise see other entries than we do.
+    Readers that do not go by the directory would otherwise see other entries than we do, so the
+    header of each entry must agree with the directory. Raises AsicError.
     """
+    starts = {}
     end = 0
     for header in sorted(headers, key=lambda header: header.header_offset):
         offset = header.header_offset
-        if offset - end not in _DESCRIPTOR_SIZES or (end == 0 and offset):
+        if offset != end:
             raise AsicError("the container has bytes between its entries, or entries overlap")
-        _, name_size, extra_size = _LOCAL_HEADER.unpack_from(data, offset)
-        end = offset + _LOCAL_HEADER.size + name_size + extra_size + header.compress_size
-    if directory - end not in _DESCRIPTOR_SIZES:
+        start = starts[header.filename] = _check_own_header(data, header)
+        end = start + header.compress_size + _descriptor_size(data, header, start)
+    if directory != end:
         raise AsicError("the container has bytes before its directory")
+    return [starts[header.filename] for header in headers]
 
 
-def _read_entry(archive: zipfile.ZipFile, header: zipfile.ZipInfo) -> bytes:
-    with archive.open(header) as entry:
-        data = entry.read(header.file_size + 1)
+def _check_own_header(data: bytes, header: zipfile.ZipInfo) -> int:
+    """Where the data of an entry begins, if its own header says what the directory says."""
+    fields: tuple[bytes, int, int, int, int, int, int, int] = _LOCAL_HEADER.unpack_from(
+        data, header.header_offset
+    )
+    magic, flags, method, *sums, name_size, extra_size = fields
+    place = header.header_offset + _LOCAL_HEADER.size
+    listed = header.flag_bits & (_ENCRYPTED | _WITH_DESCRIPTOR)
+    found = (magic, data[place : place + name_size], method)
+    expected = (_LOCAL_MAGIC, header.filename.encode("ascii"), header.compress_type)
+    if found != expected or flags & (_ENCRYPTED | _WITH_DESCRIPTOR) != listed:
+        raise AsicError(f"the container says of {header.filename} one thing and another")
+    if not listed & _WITH_DESCRIPTOR and tuple(sums) != _sums(header):
+        raise AsicError(f"{header.filename} has another size or checksum than is listed")
+    return place + name_size + extra_size
+
+
+def _descriptor_size(data: bytes, header: zipfile.ZipInfo, start: int) -> int:
+    """The bytes behind the data of an entry that repeat its sizes and checksum."""
+    if not header.flag_bits & _WITH_DESCRIPTOR:
+        return 0
+    place = start + header.compress_size
+    magic = _DESCRIPTOR_MAGIC if data[place : place + 4] == _DESCRIPTOR_MAGIC else b""
+    descriptor = magic + _SUMS.pack(*_sums(header))
+    if data[place : place + len(descriptor)] != descriptor:
+        raise AsicError(f"{header.filename} has another size or checksum than is listed")
+    return len(descriptor)
+
+
+def _sums(header: zipfile.ZipInfo) -> tuple[int, int, int]:
+    return header.CRC, header.compress_size, header.file_size
+
+
+def _read_entry(packed: bytes, header: zipfile.ZipInfo) -> bytes:
+    data = packed
+    if header.compress_type == zipfile.ZIP_DEFLATED:
+        unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = unpacking.decompress(packed, header.file_size + 1)
+        if not unpacking.eof or unpacking.unused_data:
+            raise AsicError(f"{header.filename} has another size than it says")
     if len(data) != header.file_size:
         raise AsicError(f"{header.filename} has another size than it says")
+    if zlib.crc32(data) != header.CRC:
+        raise AsicError(f"{header.filename} has another checksum than it says")
     return data
 
 

@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from sild.protocol.errors import InvalidClientIdentifier, InvalidMessage, Malformed
 from sild.protocol.ids import ClientId, ServiceId
 from sild.protocol.idsxml import read_header_client_id, read_service_id
+from sild.protocol.rest.headers import (
+    CLIENT,
+    DROPPED,
+    MESSAGE_ID,
+    REPRESENTED_PARTY,
+    REQUEST_HASH,
+    SECURITY_SERVER,
+    SERVICE,
+    write_fields,
+)
 from sild.protocol.rest.message import read_rest_request, read_rest_response
 from sild.protocol.safexml import (
     Element,
@@ -19,10 +29,13 @@ from sild.protocol.safexml import (
     read_xml,
     text_of,
 )
+from sild.protocol.signature.base64text import encode_base64
 from sild.protocol.soap.envelope import SOAP_LIMITS
 
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _XROAD = "{http://x-road.eu/xsd/xroad.xsd}"
+_PARTIES = frozenset({CLIENT, SERVICE, SECURITY_SERVER, REPRESENTED_PARTY})
+_FIRST_LINES = 2
 _STARTS_XML = (b"<", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
 
 
@@ -101,20 +114,52 @@ def _header_parties(envelope: Element) -> Parties:
 
 
 def _rest_parties(message: bytes) -> Parties:
+    reduced, message_id = _reduce(message)
     if not message[:1].isdigit():
-        request = read_rest_request(message)
+        request = read_rest_request(reduced)
         return Parties(
             is_response=False,
             service=request.service,
             client=request.client,
-            message_id=request.message_id,
+            message_id=message_id,
         )
-    response = read_rest_response(message)
+    response = read_rest_response(reduced)
     if response.service is None:
         raise InvalidMessage("the response does not say which service gave it")
     return Parties(
         is_response=True,
         service=response.service,
         client=response.client,
-        message_id=response.message_id,
+        message_id=message_id,
     )
+
+
+def _reduce(message: bytes) -> tuple[bytes, str | None]:
+    """The REST message with nothing but what says between whom it went, and its id.
+
+    What else is wrong with it is a matter of live messages: whether it was signed like that is
+    asked later, as by the reference.
+    """
+    lines = message.splitlines()
+    if len(lines) < _FIRST_LINES:
+        raise InvalidMessage("a REST message without its two first lines")
+    first, second, *rest = lines
+    said: dict[bytes, bytes] = {}
+    kept = []
+    for line in rest:
+        name, colon, value = line.partition(b":")
+        lower = name.lower()
+        if not colon or lower in DROPPED:
+            raise InvalidMessage(f"a REST message may not have the header line {line[:100]!r}")
+        said[lower] = value
+        if lower in _PARTIES:
+            kept.append((name, value))
+    if message[:1].isdigit():
+        if not said.get(MESSAGE_ID) or not said.get(REQUEST_HASH):
+            raise InvalidMessage("the response has no x-road-id or no x-road-request-hash")
+        second = b""
+        kept.append((REQUEST_HASH, encode_base64(bytes(64))))
+    kept.append((MESSAGE_ID, b"-"))
+    message_id = said.get(MESSAGE_ID)
+    text = None if message_id is None else message_id.decode("utf-8", "replace")
+    return b"%b\r\n%b\r\n%b" % (first, second, write_fields(kept)), text

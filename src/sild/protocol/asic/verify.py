@@ -7,25 +7,39 @@ vouched for. One that nobody signed is refused, where the reference passes over 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
+from sild.protocol.asic.codes import (
+    chain_refusal,
+    ocsp_refusal,
+    path_refusal,
+    signature_refusal,
+    stamp_refusal,
+)
 from sild.protocol.asic.container import Container
+from sild.protocol.asic.encoding import is_well_formed
 from sild.protocol.asic.sender import Parties, SenderNotStated, read_parties
 from sild.protocol.errors import (
+    CannotCreateCertPath,
     HashChainUnusedInputs,
     InvalidMessage,
     InvalidReference,
     InvalidSignatureValue,
+    InvalidXml,
+    MalformedHashChain,
     MalformedSignature,
     ProtocolError,
     SignatureError,
+    TimestampRefused,
+    TrustError,
     UnknownCertificationAuthority,
 )
 from sild.protocol.ids import ClientId
 from sild.protocol.pki.certificate import Certificate
 from sild.protocol.pki.ocsp import find_response_for
+from sild.protocol.pki.path import verify_path
 from sild.protocol.pki.signed import Strength
 from sild.protocol.pki.timestamp import VerifiedTimestamp, read_timestamp_token, verify_timestamp
 from sild.protocol.pki.trust import ApprovedCa, ApprovedTsa, Trust
@@ -136,12 +150,12 @@ def verify_container(
 ) -> Report:
     """Verify who signed the message in a container and when; trust is by instance.
 
-    Steps, where given, know how far it came. Raises InvalidXml, UnknownSender, SignatureError,
-    TrustError.
+    Steps, where given, know how far it came. Raises what the reference says of each fault:
+    InvalidXml, UnknownSender, SignatureError, TrustError.
     """
     steps = steps or Steps()
     steps.ask("Can its signature be read?")
-    document = parse_container_signature(container.signature)
+    document = _read_signature(container)
     steps.ask("Who sent the message?")
     parties = _find_parties(container.message)
     if parties is not None:
@@ -160,14 +174,14 @@ def verify_container(
     certificate, ca = document.certificate, trust.get_ca_of(document.certificate)
     steps.answer(f"{name_text(certificate.subject_text)}, which names {parties.sender.member}")
     steps.ask("Is this what was signed?")
-    verify_value(document)
+    _verify_value(document, trust, stamp.gen_time)
     _verify_references(container, document)
     steps.answer(
         f"yes, by {document.algorithm.name}; the signer's clock said"
         f" {moment_text(document.signing_time)}"
     )
     steps.ask("Was the certificate good then?")
-    verify_signer(document, parties.sender, trust, stamp.gen_time)
+    _verify_signer(document, parties.sender, trust, stamp.gen_time)
     produced_at = _ocsp_produced_at(document, trust)
     steps.answer(
         f"yes: issued by {name_text(certificate.issuer_text)},"
@@ -201,6 +215,15 @@ def name_text(text: str) -> str:
     )
 
 
+def _read_signature(container: Container) -> SignatureDocument:
+    try:
+        return parse_container_signature(container.signature)
+    except (InvalidXml, SignatureError) as error:
+        # The hash chain of a time-stamp would lead elsewhere.
+        _check_stamp_chain(container)
+        raise signature_refusal(error, container.signature) from None
+
+
 def _find_parties(message: bytes) -> Parties | None:
     """None for a SOAP message that does not say; the reference comes to that later as well."""
     try:
@@ -231,9 +254,13 @@ def _verify_stamp(
     tsas = [tsa for known in trusts.values() for tsa in known.tsas]
     own = trusts.get(parties.sender.instance) if parties else None
     strength = Strength.CURRENT if own is None else own.strength
-    return verify_timestamp(
-        read_timestamp_token(_token(container, document)), stamped, tsas, strength
-    )
+    token = _token(container, document)
+    if not is_well_formed(token):
+        raise TimestampRefused("the time-stamp is no well-formed ASN.1")
+    try:
+        return verify_timestamp(read_timestamp_token(token), stamped, tsas, strength)
+    except TimestampRefused as error:
+        raise stamp_refusal(error, token, stamped) from None
 
 
 def _token(container: Container, document: SignatureDocument) -> bytes:
@@ -246,14 +273,19 @@ def _token(container: Container, document: SignatureDocument) -> bytes:
 
 def _stamped(container: Container, document: SignatureDocument) -> bytes:
     """What the time-stamp must be over: the signature value, or a hash chain result."""
+    _check_stamp_chain(container)
+    return container.timestamp_hash_chain_result or document.value
+
+
+def _check_stamp_chain(container: Container) -> None:
+    """Return if the hash chain of the time-stamp leads to the signature, or there is none."""
     result = container.timestamp_hash_chain_result
     if result is None:
-        return document.value
+        return
     try:
         resolve_chain(result, container.documents, {SIGNATURES: None})
     except SignatureError as error:
         raise MalformedSignature(f"the hash chain of the time-stamp: {error}") from None
-    return result
 
 
 def _tsa_text(tsa: ApprovedTsa) -> str:
@@ -272,7 +304,11 @@ def _verify_coverage(container: Container, document: SignatureDocument) -> tuple
     held = container.attachments
     # Attachments are left to be looked at here, where one that differs is no reason to refuse.
     documents = {name: data for name, data in container.documents.items() if name not in held}
-    named = resolve_chain(container.hash_chain_result, documents, {MESSAGE: None})
+    try:
+        named = resolve_chain(container.hash_chain_result, documents, {MESSAGE: None})
+    except MalformedHashChain as error:
+        chain = container.hash_chain
+        raise chain_refusal(error, container.hash_chain_result, chain) from None
     if unsigned := sorted(held.keys() - {part.uri for part in named}):
         raise HashChainUnusedInputs(f"the hash chain does not cover {', '.join(unsigned)}")
     found = [_judge(part, held.get(part.uri)) for part in named]
@@ -298,6 +334,37 @@ def _coverage_text(
         return text
     names = ", ".join(part.uri.removeprefix("/") for part in unverified)
     return f"{text}; NOT VERIFIED: {names}"
+
+
+def _verify_value(document: SignatureDocument, trust: Trust, at: datetime) -> None:
+    try:
+        verify_value(document)
+    except MalformedSignature as error:
+        # Its certificate may be another than was signed along. The reference does not compare
+        # them, but a changed certificate has no path.
+        algorithm = document.certificate_digest.algorithm
+        digest = PartDigest(algorithm, algorithm.digest(document.certificate.der))
+        try:
+            verify_value(replace(document, certificate_digest=digest))
+            verify_path(document.certificate, document.extra_certificates, (), trust, at)
+        except InvalidSignatureValue:
+            raise InvalidSignatureValue(error.message) from None
+        except CannotCreateCertPath:
+            raise path_refusal(error.message) from None
+        except TrustError:
+            pass
+        raise
+
+
+def _verify_signer(
+    document: SignatureDocument, signer: ClientId, trust: Trust, at: datetime
+) -> None:
+    try:
+        verify_signer(document, signer, trust, at)
+    except CannotCreateCertPath as error:
+        raise path_refusal(error.message) from None
+    except MalformedSignature as error:
+        raise ocsp_refusal(error, document.ocsp) from None
 
 
 def _verify_references(container: Container, document: SignatureDocument) -> None:

@@ -5,7 +5,7 @@ The newest is META-INF/ASiCArchiveManifest.xml; when it is renewed it only gets 
 an entry that the next one covers, with its time-stamp. All that was there before stays as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -169,9 +169,14 @@ def verify_renewals(entries: Mapping[str, bytes], trust: RenewalTrust) -> tuple[
             _check_unchanged(name, reference, entries)
         links.append(_link(name, manifest, entries))
         name = next((each.name for each in manifest.references if each.is_renewed), None)
-    if apart := sorted(each for each in left if each.lower().startswith(_OURS)):
+    if apart := sorted(renewal_names(left)):
         raise EvidenceChanged(f"no newer archive manifest renews {', '.join(apart)}")
     return verify_links(links[::-1], trust)
+
+
+def renewal_names(names: Iterable[str]) -> frozenset[str]:
+    """The names of entries that renewals have added, good or not."""
+    return frozenset(name for name in names if name.lower().startswith(_OURS))
 
 
 def _check_covered(name: str, manifest: ArchiveManifest, expected: set[str]) -> None:
