@@ -97,9 +97,11 @@ class SoapDemand:
         received: Received,
     ) -> Reply:
         """Post the message to the service as the consumer's system posted it."""
-        headers = [(b"Content-Type", self._package.content_type.encode("latin-1"))]
-        if self._action is not None:
-            headers.append((b"SOAPAction", self._action))
+        # SOAP 1.1, 6.1.1: a request has the header, an empty one says nothing.
+        headers = [
+            (b"Content-Type", self._package.content_type.encode("latin-1")),
+            (b"SOAPAction", self._action or b""),
+        ]
         call = ServiceCall("POST", address.target, headers, received.body)
         with inside("service_failed"):
             answer = await services.call(service, address, call)
