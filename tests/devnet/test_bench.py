@@ -1,15 +1,19 @@
 import argparse
 import asyncio
+import json
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from sild.cli.bench import add_parser
-from sild.devnet.bench import ALL_CASES, QUICK_CASES, chosen, first_of
+from sild.devnet.bench import ALL_CASES, EVIDENCE, QUICK_CASES, chosen, first_of, run_bench
 from sild.devnet.benchmark.backend import Backend, body_of
+from sild.devnet.benchmark.evidence import EvidenceBench
 from sild.devnet.benchmark.figures import (
     CONSUMER,
     NGINX,
@@ -18,9 +22,11 @@ from sild.devnet.benchmark.figures import (
     SILD,
     Body,
     Case,
+    Engine,
     Load,
     Results,
     Run,
+    Spent,
     goals,
     percentile,
     summary,
@@ -28,15 +34,27 @@ from sild.devnet.benchmark.figures import (
 from sild.devnet.benchmark.letters import Letters, answer_to, soap_path
 from sild.devnet.benchmark.load import Generator, Order
 from sild.devnet.benchmark.nginx import find_nginx
-from sild.devnet.benchmark.processes import cpu_seconds, family, memory_bytes
+from sild.devnet.benchmark.postgres import find_postgres, temporary_postgres
+from sild.devnet.benchmark.processes import cpu_seconds, family, memory_bytes, peak_memory_bytes
 from sild.devnet.benchmark.report import to_json, to_text
 from sild.devnet.benchmark.runs import Bench, Extent
 from sild.devnet.benchmark.servers import ServerPair
+from sild.devnet.benchmark.signatory import BATCH, Authorities, Signatory
+from sild.devnet.benchmark.stages import (
+    STAGES,
+    Place,
+    archive_records,
+    log_records,
+    stamp_records,
+    verify_containers,
+)
+from sild.devnet.errors import DevnetError
 from sild.model.tokens import KeyAlgorithm
 from sild.protocol.soap.message import check_consistency, read_soap
 from sild.protocol.soap.package import read_package
 from sild.protocol.soap.parts import AttachmentEnd
 from sild.runtime.clock import SystemClock
+from sild.runtime.database import Database
 from sild.runtime.http_server import Endpoint, Limits, serve
 
 MIB = 1024 * 1024
@@ -132,6 +150,43 @@ def test_json_has_every_run():
     assert case["ratio"] == 0.15
 
 
+def measured_evidence():
+    found = Results()
+    found.evidence[Engine.SQLITE, "archive"] = Spent(500, 2.5, 1.25, 90 * MIB)
+    found.absent.append(Engine.POSTGRESQL)
+    return found
+
+
+def test_evidence_is_told_without_a_message_path():
+    text = to_text(measured_evidence())
+    assert "SQLite      archive            500      2.5        200    1.2          90" in text
+    assert "PostgreSQL  not installed" in text
+    assert "messages/s" not in text
+
+
+def test_evidence_is_told_after_the_message_path():
+    found = measured_evidence()
+    found.add(RATIO_CASE, SILD, run(100))
+    assert to_text(found).index("messages/s") < to_text(found).index("records/s")
+
+
+def test_json_has_every_stage_and_what_is_absent():
+    told = to_json(measured_evidence())
+    assert told["evidence"] == [
+        {
+            "engine": "SQLite",
+            "stage": "archive",
+            "records": 500,
+            "seconds": 2.5,
+            "cpu": 1.25,
+            "memory": 90 * MIB,
+            "rate": 200.0,
+        }
+    ]
+    assert told["absent"] == ["PostgreSQL"]
+    assert json.dumps(told)
+
+
 # Choosing
 
 
@@ -146,6 +201,14 @@ def test_cases_are_chosen_by_all_words_of_their_names():
     assert chosen(ALL_CASES, ["rsa-2048", "1 kB", "x64"]) == (RATIO_CASE,)
     assert {case.body for case in chosen(ALL_CASES, ["10 MB"])} == {Body.LARGE}
     assert chosen(ALL_CASES, ["x6"]) == ()
+
+
+def test_a_word_of_no_case_is_answered_with_all_names(capsys):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    assert run_bench(parser.parse_args(["bench", "--only", EVIDENCE, "x64"])) == 2
+    told = capsys.readouterr().err.split("\n  ")
+    assert told[1:] == [*map(str, ALL_CASES), f"{EVIDENCE}\n"]
 
 
 @pytest.mark.parametrize("arguments", [["--runs", "0"], ["--workers", "x"], ["--only"]])
@@ -218,6 +281,16 @@ def test_cpu_time_and_memory_are_counted():
         assert 2 * MIB < memory_bytes([busy.pid]) < 500 * MIB
 
 
+def test_the_most_memory_stays_known_when_it_was_given_back():
+    command = "x = bytearray(b'x' * 50_000_000); del x; print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as busy:
+        busy.stdout.readline()
+        assert peak_memory_bytes(busy.pid) > 45 * MIB
+    assert peak_memory_bytes(busy.pid) == 0
+
+
 # The load generator
 
 
@@ -274,6 +347,119 @@ def test_the_generator_posts_soap_messages(kind):
 def test_the_generator_tells_when_nobody_listens():
     answer = asyncio.run(Generator().carry_out(order(1, "/")))
     assert "refused" in answer["failed"]
+
+
+# Evidence
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where five records were logged, time-stamped and archived."""
+    place = stored_at(tmp_path_factory.mktemp("evidence"), 5)
+    spent, told = asyncio.run(lived(place, [log_records, stamp_records, archive_records]))
+    assert [each.records for each in spent] == [5] * 3
+    assert all(each.seconds > 0 and each.memory > MIB for each in spent)
+    assert "logged and taken 5 of 5 messages" in told
+    return place
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory):
+    """The directory of other authorities."""
+    directory = tmp_path_factory.mktemp("strangers")
+    Authorities.at(directory, SystemClock())
+    return directory
+
+
+def stored_at(path, records):
+    return Place(path, f"sqlite:///{path / 'messagelog.db'}", records)
+
+
+async def lived(place, stages):
+    told = []
+    return [await stage(place, told.append) for stage in stages], told
+
+
+def test_authorities_are_the_same_for_every_process(place, strangers):
+    clock = SystemClock()
+    made, again = (place.authorities(clock) for _ in range(2))
+    assert made.trust == again.trust != Authorities.at(strangers, clock).trust
+    assert made.approved_tsa == again.approved_tsa
+
+
+def test_records_are_of_about_4_kb_and_share_signatures_as_under_load(strangers):
+    clock = SystemClock()
+    records = list(Signatory(Authorities.at(strangers, clock), clock).records(BATCH + 2))
+    assert len({record.query_id for record in records}) == BATCH + 2
+    assert [len({r.signature for r in part}) for part in (records[:BATCH], records[BATCH:])] == [
+        1,
+        1,
+    ]
+    assert records[0].signature != records[BATCH].signature
+    assert all(4000 <= len(record.body) + len(record.message) < 4500 for record in records)
+    assert len({record.body for record in records}) == BATCH + 2
+
+
+def test_all_containers_of_all_archives_are_verified(place):
+    ((spent,), told) = asyncio.run(lived(place, [verify_containers]))
+    assert spent.records == 5
+    assert told == ["verified 0 of 5 containers"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "why"),
+    [
+        (stamp_records, "0 of 5 records were time-stamped"),
+        (archive_records, "0 of 5 records were archived"),
+    ],
+)
+def test_a_stage_that_finds_nothing_to_do_fails(place, stage, why):
+    with pytest.raises(DevnetError, match=why):
+        asyncio.run(lived(place, [stage]))
+
+
+def test_a_missing_container_fails(place):
+    with pytest.raises(DevnetError, match="5 of 6 records were verified"):
+        asyncio.run(lived(replace(place, records=6), [verify_containers]))
+
+
+def test_a_container_that_nobody_trusts_fails(tmp_path, place, strangers):
+    shutil.copytree(strangers, tmp_path / "authorities")
+    shutil.copytree(place.archives, tmp_path / "archive")
+    with pytest.raises(DevnetError, match=r"asice: .* no approved authority"):
+        asyncio.run(lived(stored_at(tmp_path, 5), [verify_containers]))
+
+
+def test_a_temporary_postgres_takes_evidence_and_goes(tmp_path):
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip("no PostgreSQL is installed")
+
+    async def used():
+        async with temporary_postgres(programs) as url:
+            await lived(Place(tmp_path, url, 3), STAGES.values())
+            async with Database.open(url) as database, database.reading() as connection:
+                durable = (await connection.exec_driver_sql("SHOW fsync")).scalar()
+            return url, durable
+
+    before = set(family(os.getpid()))
+    url, durable = asyncio.run(used())
+    assert durable == "on"
+    assert set(family(os.getpid())) <= before
+    assert not Path(url.rpartition("=")[2]).exists()
+
+
+def test_evidence_is_measured_in_processes_of_its_own(tmp_path):
+    results, told = Results(), []
+    bench = EvidenceBench(3, told.append, [Engine.SQLITE])
+    asyncio.run(bench.run(tmp_path, results))
+    assert list(results.evidence) == [(Engine.SQLITE, stage) for stage in STAGES]
+    assert "SQLite: signing 3 messages" in told
+
+
+def test_a_stage_that_fails_is_told(tmp_path):
+    with pytest.raises(DevnetError, match="SQLite, log: 0 of -1 records were logged"):
+        asyncio.run(EvidenceBench(-1, lambda _: None).run(tmp_path, Results()))
 
 
 # All of it

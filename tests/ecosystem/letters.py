@@ -1,6 +1,6 @@
 """Transport messages made by hand, by the held server: right ones, to be spoilt by a test."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ecosystem.held import identity_of, sign_digest, tls_of
 from ecosystem.plan import HAND, INSTANCE, REGISTER
@@ -86,6 +86,7 @@ class Said:
     message: str
     status: int
     body: bytes
+    headers: list = field(default_factory=list)
 
 
 def leaf_of(part, body):
@@ -167,7 +168,8 @@ class Pen:
             pool.exchange(target, head, letter.body) as answer,
         ):
             body = await answer.body.read_all(_LARGEST)
-            return said_in(answer.status, answer.header(b"content-type"), body)
+            said = said_in(answer.status, answer.header(b"content-type"), body)
+            return replace(said, headers=answer.headers)
 
 
 def said_in(status, content_type, body):

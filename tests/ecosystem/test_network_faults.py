@@ -238,7 +238,8 @@ async def stage(tmp_path_factory, anyio_backend):
             trust_env=False,
             timeout=60,
             headers={"X-Road-Client": PORTAL.short},
-            limits=httpx.Limits(max_connections=None),
+            # A server that is short of places closes connections that rest.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         opened.push_async_callback(duo.client.aclose)
         faults = {case.id: case.service for case in CASES if case.service}
@@ -319,14 +320,19 @@ async def test_without_a_connection_nothing_is_signed_nor_logged(stage, name, pr
         assert not {query for query, _ in records} & {case_id}
 
 
+HANDSHAKE = bytes.fromhex("160301020001")
+"""How a TLS client begins."""
+
+
 @contextlib.asynccontextmanager
-async def crowd(address, port, source):
-    """Connections from one address, each with a request that has begun and does not go on."""
+async def crowd(address, port, sources, begun=b"POST / HT"):
+    """Connections from these addresses, each with something that has begun and does not go on."""
     opened = []
     try:
-        for _ in range(PLACES):
-            opened.append(await asyncio.open_connection(address, port, local_addr=(source, 0)))
-            opened[-1][1].write(b"POST / HT")
+        for number in range(PLACES):
+            source = (sources[number % len(sources)], 0)
+            opened.append(await asyncio.open_connection(address, port, local_addr=source))
+            opened[-1][1].write(begun)
         yield opened
     finally:
         for _, writer in opened:
@@ -342,19 +348,29 @@ async def told(guest):
 @pytest.mark.feature("PX-25")
 async def test_one_information_system_leaves_places_for_the_others(stage):
     plan, ports = stage.duo.consumer.plan, stage.duo.consumer.ports
-    async with crowd(plan.address, ports.http, f"{NETWORK}.50") as opened:
+    async with crowd(plan.address, ports.http, (f"{NETWORK}.50",)) as opened:
         assert (await stage.call("beside-many-systems"))[0] == ""
         assert (await told(opened[-1])).startswith(b"HTTP/1.1 503 ")
         assert (await stage.call("beside-many-systems-still"))[0] == ""
 
 
 @pytest.mark.feature("PX-25")
-async def test_strangers_leave_places_for_known_security_servers(stage):
+@pytest.mark.parametrize("count", [1, 50])
+async def test_strangers_leave_places_for_known_security_servers(stage, count):
+    """Whether they come from one address or from many."""
     plan, ports = stage.duo.provider.plan, stage.duo.provider.ports
-    async with crowd(plan.address, ports.server, f"{NETWORK}.50") as opened:
-        assert (await stage.call("beside-many-strangers"))[0] == ""
-        assert await told(opened[-1]) == b""
-        assert (await stage.call("beside-many-strangers-still"))[0] == ""
+    sources = [f"{NETWORK}.{50 + number}" for number in range(count)]
+    await stage.lead_to(plan.address)
+    try:
+        assert (await stage.call(f"before-{count}-strangers"))[0] == ""
+        async with crowd(plan.address, ports.server, sources, HANDSHAKE) as opened:
+            # More at a time than there are kept connections.
+            for when in ("then", "later"):
+                calls = (stage.call(f"beside-{count}-strangers-{when}-{each}") for each in range(5))
+                assert [code for code, _ in await asyncio.gather(*calls)] == [""] * 5
+                assert when == "later" or await told(opened[-1]) == b""
+    finally:
+        await stage.lead_to(LINK)
 
 
 def has_another_worker(server, worker):

@@ -27,6 +27,7 @@ from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.pki.certificate import read_certificate
 from sild.protocol.pki.ocsp import build_ocsp_request
 from sild.protocol.rest.message import read_rest_request, request_hash
+from sild.protocol.soap.fault import write_fault
 from sild.protocol.transport.grammar import Direction
 from sild.protocol.transport.ocsp_exchange import write_ocsp_answer
 from sild.protocol.transport.reader import read_whole
@@ -90,6 +91,15 @@ def refused(ask):
 def test_a_sound_answer_is_delivered(pen, ask):
     said = ask(lambda request: as_response(pen.answer(request, ANSWER)))
     assert (said.status_code, said.content) == (200, ANSWER)
+
+
+@pytest.mark.feature("PX-20")
+def test_an_error_of_the_other_server_keeps_its_code_its_words_and_its_id(ask):
+    told = ("server.serverproxy.access_denied", "Not for you.", "the id in the log of the other")
+    headers = [(b"content-type", b"text/xml; charset=UTF-8")]
+    said = ask(lambda _: Response(200, b"OK", headers, write_fault(*told)))
+    assert (said.status_code, said.headers["X-Road-Error"]) == (500, told[0])
+    assert said.json() == dict(zip(("type", "message", "detail"), told, strict=True))
 
 
 # Whether it answers this request

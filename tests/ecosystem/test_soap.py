@@ -16,10 +16,17 @@ from ecosystem.envelopes import (
     server_xml,
     without_hash,
 )
+from ecosystem.held import SERVICE
 from ecosystem.ledger import recorded_by
-from ecosystem.plan import HEALTH_SERVER, LICENCES, NOBODY, POLICE_SERVER, PORTAL, REGISTER
+from ecosystem.letters import OCSP, SIGNATURE, Letter, Pen, as_response, leaf_of
+from ecosystem.plan import HAND, HEALTH_SERVER, LICENCES, NOBODY, POLICE_SERVER, PORTAL, REGISTER
 from sild.devnet.exercises import blob
-from sild.protocol.soap.fault import find_fault
+from sild.protocol.errors import AccessDenied, InvalidProtocolVersion, UnknownMember
+from sild.protocol.faults import told_of
+from sild.protocol.soap.fault import find_fault, write_fault
+from sild.protocol.soap.message import read_soap, with_request_hash
+from sild.protocol.transport import headers as names
+from sild.protocol.transport.writer import write_content_type
 from sild.runtime.http_server import Response
 
 BOUNDARIES = (f"b{number}" for number in itertools.count())
@@ -364,6 +371,25 @@ def test_a_fault_of_the_service_is_passed_on_as_it_came(soap, service, status):
 
 
 @pytest.mark.feature("PX-20")
+def test_the_content_type_of_a_fault_says_the_encoding_in_which_the_service_wrote_it(soap, service):
+    own = write_fault("soap:Server", "Mõni viga.").decode().replace("UTF-8", "ISO-8859-1")
+    service(own.encode("latin-1"), "text/xml", 500)
+    answer = soap(person().request())
+    assert answer.content == own.encode("latin-1")
+    assert answer.headers["content-type"] == "text/xml; charset=ISO-8859-1"
+
+
+@pytest.mark.feature("PX-20")
+def test_a_fault_says_what_to_do_next(soap):
+    for asking, advice in (
+        (Envelope(LICENCES, REGISTER, "getClosed"), told_of(AccessDenied)),
+        (person(NOBODY), told_of(UnknownMember)),
+        (person(protocol="3.0"), told_of(InvalidProtocolVersion)),
+    ):
+        assert fault_of(soap(asking.request())).message.endswith(f". {advice.advice}")
+
+
+@pytest.mark.feature("PX-20")
 def test_a_fault_that_a_client_posts_is_its_own(soap):
     posted = b"<faultcode>CODE</faultcode><faultstring>No.</faultstring>"
     envelope = (
@@ -392,6 +418,13 @@ def test_a_disabled_soap_service_says_so(soap):
     assert "closed for the summer" in fault.message
 
 
+@pytest.mark.feature("PX-21")
+def test_who_has_no_right_is_not_told_why_a_service_is_disabled(soap):
+    fault = fault_of(soap(Envelope(LICENCES, REGISTER, "getDisabled").request()))
+    assert fault.fault == "server.serverproxy.access_denied"
+    assert "closed for the summer" not in fault.message
+
+
 @pytest.mark.feature("PX-20")
 @pytest.mark.parametrize(
     ("code", "expected"),
@@ -417,3 +450,58 @@ def test_a_response_of_another_request_is_refused(soap, service):
     service(person().response())
     code = "server.clientproxy.service_failed.inconsistent_response"
     assert fault_of(soap(person().request())).fault == code
+
+
+HASHED = {
+    "the request": lambda request: request,
+    "another request": lambda request: request + b" ",
+    "nothing": lambda _: None,
+}
+
+
+@pytest.mark.feature("PX-02")
+@pytest.mark.feature("PX-20")
+@pytest.mark.parametrize("case", HASHED)
+def test_a_response_must_hold_the_hash_of_its_request(devnet, soap, case):
+    """Signed by the provider as any other."""
+    asking = Envelope(PORTAL, HAND, SERVICE.service_code, message_id=str(uuid.uuid4()))
+    response, hashed = asking.response(), HASHED[case](asking.request())
+    if hashed is not None:
+        digest = hashlib.sha512(hashed).digest()
+        response = with_request_hash(read_soap(response, TEXT_XML), digest)
+
+    async def answering(_request, _body):
+        (signed,) = Pen(devnet.held).sign(leaf_of(response, None))
+        boundary = next(BOUNDARIES)
+        headers = names.write_soap_response_headers(write_content_type(boundary), b"text/xml")
+        parts = ((TEXT_XML, response), (SIGNATURE, signed.signature))
+        return as_response(Letter(tuple(headers), parts, boundary))
+
+    devnet.held.ear.answer = answering
+    try:
+        answer = soap(asking.request())
+    finally:
+        devnet.held.ear.answer = None
+    if case == "the request":
+        assert answer.content == response
+    else:
+        assert fault_of(answer).fault == "server.clientproxy.inconsistent_response"
+
+
+@pytest.mark.feature("PX-02")
+@pytest.mark.feature("PX-20")
+@pytest.mark.parametrize("is_fault", [False, True])
+def test_the_service_s_content_type_travels_beside_its_answer(devnet, service, is_fault):
+    """Other security servers cannot read a SOAP answer without it, be it a fault."""
+    pen, boundary = Pen(devnet.held), next(BOUNDARIES)
+    asking = person(HAND)
+    (signed,) = pen.sign(leaf_of(asking.request(), None))
+    ocsp = pen.papers.ocsp(devnet.held.auth)
+    parts = ((OCSP, ocsp), (TEXT_XML, asking.request()), (SIGNATURE, signed.signature))
+    headers = names.write_soap_request_headers(
+        write_content_type(boundary), "1-2", TEXT_XML.encode(), None
+    )
+    service(write_fault("soap:Server", "No.") if is_fault else asking.response(), "text/xml")
+    said = devnet.run(pen.post(Letter(tuple(headers), parts, boundary), devnet.health))
+    assert (said.code, said.status) == ("", 200)
+    assert (names.ORIGINAL_CONTENT_TYPE, b"text/xml") in said.headers

@@ -11,6 +11,7 @@ import pytest
 
 from ecosystem.letters import path_to
 from ecosystem.plan import KIOSK, police_declaration
+from ecosystem.soap_cases.credentials import self_signed
 
 REFERENCE_SUITES = (
     "ECDHE-RSA-AES256-SHA384",
@@ -112,7 +113,7 @@ def started(home, *lines, http_port=0):
 
 def until_shaken(port):
     """What a handshake comes to once the server listens."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return shaken("127.0.0.1", port)
@@ -175,32 +176,56 @@ def test_a_server_does_not_start_with_tls_that_it_cannot_speak(tmp_path, line, s
 # Whose certificates are known
 
 
-@pytest.fixture
-def kiosk(devnet, tmp_path):
-    """Call by HTTPS with the certificate of the kiosk's information system."""
+def calling_as(devnet, *credential):
+    """Call by HTTPS, as the kiosk, with a certificate and its key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.load_cert_chain(*devnet.files_of(devnet.kiosk, tmp_path))
-    with httpx.Client(verify=context, trust_env=False) as http:
+    context.load_cert_chain(*credential)
+    with httpx.Client(verify=context, trust_env=False, timeout=30) as http:
         url = devnet.police.https_url + path_to("open")
-        yield lambda: http.get(url, headers={"X-Road-Client": KIOSK.short})
+        return http.get(url, headers={"X-Road-Client": KIOSK.short})
 
 
-@pytest.mark.feature("IS-02")
-def test_a_certificate_counts_from_when_it_is_added_until_it_is_taken_away(devnet, kiosk):
-    async def declare(certificate):
+@pytest.fixture
+def kiosk(devnet, tmp_path):
+    """Call with the certificate of the kiosk's information system."""
+    files = devnet.files_of(devnet.kiosk, tmp_path)
+    return lambda: calling_as(devnet, *files)
+
+
+@pytest.fixture
+def declare(devnet):
+    """Let another certificate be that of the kiosk, until the test ends."""
+
+    async def declared(certificate):
         await devnet.police.control.declare(police_declaration(devnet.recorder.url, certificate))
         await devnet.refresh()
 
+    yield lambda certificate: devnet.run(declared(certificate))
+    devnet.run(declared(devnet.kiosk.certificate.der))
+
+
+@pytest.mark.feature("IS-02")
+def test_a_certificate_counts_from_when_it_is_added_until_it_is_taken_away(devnet, kiosk, declare):
     known, other = devnet.kiosk.certificate.der, devnet.papers.signing(KIOSK.member).certificate.der
     assert kiosk().status_code == 200
-    try:
-        devnet.run(declare(other))
-        refused = kiosk()
-        assert refused.headers["X-Road-Error"] == "server.clientproxy.ssl_authentication_failed"
-    finally:
-        devnet.run(declare(known))
+    declare(other)
+    refused = kiosk()
+    assert refused.headers["X-Road-Error"] == "server.clientproxy.ssl_authentication_failed"
+    declare(known)
     assert kiosk().status_code == 200
+
+
+@pytest.mark.feature("PX-22")
+def test_that_a_certificate_has_ended_counts_only_where_that_is_set(devnet, declare, tmp_path):
+    ended = self_signed("ended", devnet.police.plan.address, ended=True)
+    declare(ended.certificate.der)
+    assert calling_as(devnet, *devnet.files_of(ended, tmp_path)).status_code == 200
+
+
+@pytest.mark.feature("PX-22")
+def test_the_certificate_of_the_server_itself_speaks_for_its_clients(devnet):
+    assert calling_as(devnet, devnet.police.layout.internal_tls).status_code == 200
 
 
 @pytest.mark.feature("PX-30")

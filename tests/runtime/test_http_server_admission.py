@@ -193,3 +193,15 @@ async def test_who_leaves_while_waiting_is_not_counted():
         last = await house.visit(THIRD)
         house.leave(inside)
         assert await last.answer() == b"200"
+
+
+async def test_who_becomes_known_while_inside_is_known_from_then_on():
+    proved = set()
+    async with house_of(5, is_known=proved.__contains__) as house:
+        inside = [await house.visit(each) for each in (ONE, OTHER, OTHER, OTHER)]
+        assert [await each.answer() for each in inside] == [b"200"] * 4
+        proved.add(ONE)
+        assert await (await house.visit(ONE)).answer() == b"200"
+        # Its first connection takes no stranger's place any more.
+        house.leave(inside[1])
+        assert await (await house.visit(THIRD)).answer() == b"200"

@@ -2,6 +2,7 @@
 
 import stat
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from components.messagelog.builders import (
     records_of,
     writing,
 )
-from sild.components.messagelog.errors import RecordNotFound
+from sild.components.messagelog.errors import JournalDamaged, RecordNotFound
 from sild.components.messagelog.schema import MIGRATIONS
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.store import MessageStore
@@ -62,6 +63,28 @@ async def test_what_was_just_saved_is_found_and_exported(tmp_path):
         assert named.read_bytes() == written.read_bytes()
         (summary,) = await kept.find("id-0")
         assert summary.timestamped_at is not None
+
+
+async def test_nothing_is_cleaned_away_that_a_record_in_a_journal_still_needs(tmp_path):
+    async with messages(tmp_path) as kept, writing(tmp_path) as writer:
+        (record,) = records_of(None)
+        await writer.log.save(replace(record, query_id="old", time_ms=1_000_000_000_000), None)
+        assert await kept.stamp_waiting() == 1
+        assert await kept.archive() == 1
+        # The same signature, which the journal does not hold again.
+        await writer.log.save(record, None)
+        assert await kept.clean() == 1
+        assert await kept.count() == 1
+        written = await kept.export("id-0", OWNER, tmp_path, is_response=False)
+        assert verify_container(read_container(written.read_bytes()), {"DEV": TRUST})
+
+
+async def test_a_record_that_was_not_taken_is_not_said_to_be_committed(tmp_path):
+    async with messages(tmp_path) as kept, writing(tmp_path) as writer:
+        await writer.log.save(plain_record("one"), None)
+        for journal, place in (("worker-0", (1, 1_000_000)), ("worker-9", (1, 1))):
+            with pytest.raises(JournalDamaged, match=journal):
+                await kept.commit(journal, (place,))
 
 
 async def test_an_export_writes_over_no_other_file(tmp_path):

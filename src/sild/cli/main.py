@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sild import __version__
 from sild.cli import (
+    archive,
     bench,
     demo,
     evidence,
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         security_server,
         verify,
         verify_archive,
+        archive,
         verify_proof,
         evidence,
         log,

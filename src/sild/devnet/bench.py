@@ -1,4 +1,4 @@
-"""`sild bench`: the two-server path beside a two-hop mutual-TLS chain of nginx, in one run."""
+"""`sild bench`: the two-server path beside a two-hop mutual-TLS chain of nginx, and evidence."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sild.devnet.benchmark.evidence import EvidenceBench
 from sild.devnet.benchmark.figures import COMPARED, COMPARED_CONCURRENCY, RATIO_CASE, Body, Case
 from sild.devnet.benchmark.nginx import find_nginx
 from sild.devnet.benchmark.report import to_json, to_text
@@ -43,7 +44,11 @@ QUICK_CASES = (
     ),
     Case(KeyAlgorithm.EC_P256, Body.SMALL, 64),
 )
+EVIDENCE = "evidence"
+"""The word for what is measured without a message path."""
+EVIDENCE_RECORDS, EVIDENCE_RECORDS_QUICK = 10_000, 500
 _LONGEST_SECONDS = 1200.0
+_LONGEST_EVIDENCE_SECONDS = 3600.0
 
 
 def chosen(cases: Sequence[Case], words: Sequence[str]) -> tuple[Case, ...]:
@@ -57,20 +62,23 @@ def chosen(cases: Sequence[Case], words: Sequence[str]) -> tuple[Case, ...]:
 def run_bench(asked: argparse.Namespace) -> int:
     """Measure, and print what was measured; gives the exit code."""
     extent, cases = (QUICK, QUICK_CASES) if asked.quick else (FULL, ALL_CASES)
-    if asked.only:
-        cases = chosen(ALL_CASES, asked.only)
-    if not cases:
-        names = "\n  ".join(map(str, ALL_CASES))
+    records = EVIDENCE_RECORDS_QUICK if asked.quick else EVIDENCE_RECORDS
+    if asked.only == [EVIDENCE]:
+        cases = ()
+    elif asked.only:
+        records, cases = 0, chosen(ALL_CASES, asked.only)
+    if not cases and not records:
+        names = "\n  ".join([*map(str, ALL_CASES), EVIDENCE])
         print(f"no case has all these words; the cases are\n  {names}", file=sys.stderr)
         return 2
     if asked.runs is not None:
         extent = replace(extent, runs=asked.runs, large_runs=min(asked.runs, extent.large_runs))
-    if find_nginx() is None:
+    if cases and find_nginx() is None:
         print("nginx is not installed (apt-get install nginx): no comparison", file=sys.stderr)
-    bench = Bench(extent, cases, lambda text: print(text, file=sys.stderr, flush=True))
+    bench = Bench(extent, cases, _tell)
     try:
         with tempfile.TemporaryDirectory(prefix="sild-bench-") as home:
-            asyncio.run(_bounded(bench, Path(home), asked.workers))
+            asyncio.run(_bounded(bench, Path(home), asked.workers, records))
     except (DevnetError, TimeoutError, ExceptionGroup) as error:
         failed = first_of(error)
         if not isinstance(failed, DevnetError | TimeoutError):
@@ -92,6 +100,13 @@ def first_of(error: BaseException) -> BaseException:
     return error
 
 
-async def _bounded(bench: Bench, home: Path, workers: int) -> None:
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+async def _bounded(bench: Bench, home: Path, workers: int, records: int) -> None:
     async with asyncio.timeout(_LONGEST_SECONDS):
         await bench.run(home, workers)
+    if records:
+        async with asyncio.timeout(_LONGEST_EVIDENCE_SECONDS):
+            await EvidenceBench(records, _tell).run(home / EVIDENCE, bench.results)

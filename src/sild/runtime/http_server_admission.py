@@ -136,11 +136,14 @@ class Doorkeeper:
                     waiting.sock.close()
 
     def _is_known(self, address: str) -> bool:
-        # One who is in stays what it was: the counts must agree when it leaves.
-        known = self._known_of.get(address)
-        if known is None:
-            is_known = self._admission.is_known
-            known = is_known is None or is_known(address)
+        # One who is in stays known: the counts must agree when it leaves.
+        if self._known_of.get(address):
+            return True
+        is_known = self._admission.is_known
+        known = is_known is None or is_known(address)
+        if known and address in self._known_of:
+            self._known_of[address] = True
+            self._strangers -= self._inside[address]
         return known
 
     def _may_enter(self, address: str, known: bool) -> bool:

@@ -33,8 +33,8 @@ CONTROL_OPTIONS = RpcOptions(
             OSError,
         )
     },
-    # Several time-stamping authorities may have to be waited for.
-    timeouts={"export_container": 120.0, "stamp_waiting": 300.0},
+    # Several time-stamping authorities may have to be waited for, and archives to be taken away.
+    timeouts={"export_container": 120.0, "stamp_waiting": 300.0, "archive": 86_400.0},
 )
 
 

@@ -1,5 +1,6 @@
 """Archives: what goes into them, how they chain, and what is left when the archiver ends badly."""
 
+import os
 import shutil
 import stat
 import subprocess
@@ -198,6 +199,29 @@ def die_at(patched, place, *, after):
         raise Killed
 
     patched.setattr(owner, name, dies_later if name in ("note", "forget") else dies)
+
+
+async def test_an_archive_is_on_the_disk_before_its_records_count_as_archived(
+    tmp_path, archiver, monkeypatch
+):
+    synced, before, fsync, note = [], [], os.fsync, ArchiveStore.note
+
+    def syncs(descriptor):
+        fsync(descriptor)
+        found = os.fstat(descriptor)
+        synced.append((found.st_ino, found.st_size))
+
+    async def notes(*given):
+        before.extend(synced)
+        await note(*given)
+
+    async with keeping(tmp_path) as kept:
+        await fill(tmp_path, kept, *some(2))
+        monkeypatch.setattr(os, "fsync", syncs)
+        monkeypatch.setattr(ArchiveStore, "note", notes)
+        assert await archiver(kept).archive() == 2
+        (path,) = archives(tmp_path)
+        assert (path.stat().st_ino, path.stat().st_size) in before
 
 
 # Encryption

@@ -18,6 +18,7 @@ from signing_builder import ATTACHMENT
 from sild.components.messagelog.containers import container_name
 from sild.components.messagelog.errors import RecordNotFound
 from sild.components.messagelog.records import KeptRecord
+from sild.model.messages import WantedDocuments
 from sild.protocol.asic.container import read_container
 from sild.protocol.asic.verify import verify_container
 from sild.protocol.errors import TimestampRefused
@@ -119,6 +120,17 @@ async def test_the_newest_of_two_messages_with_one_id_is_exported(tmp_path):
         older, _ = await kept.store.find_by_query_id("id-0")
         document = await kept.documents.export_record(older.id)
         assert read_container(document.content).attachments == {ATTACHMENT: b"older"}
+
+
+async def test_the_newest_of_two_messages_with_one_id_is_the_one_that_is_wanted_alone(tmp_path):
+    wanted = WantedDocuments("id-0", OWNER, is_response=False, unique=True, force=True)
+    async with keeping(tmp_path) as kept, writing(tmp_path) as writer:
+        for body in (b"older", b"newer"):
+            await save(writer, records_of(body), [body])
+        await kept.taker.take_all()
+        older, newer = await kept.store.find_by_query_id("id-0")
+        assert await kept.documents.find(wanted) == (newer,)
+        assert await kept.documents.find(replace(wanted, unique=False)) == (older, newer)
 
 
 async def test_what_is_not_there_is_said_to_be_missing(tmp_path):

@@ -105,6 +105,15 @@ async def test_what_is_kept_is_sealed_and_opened_again(tmp_path, keystore):
         assert secret not in stored
 
 
+async def test_no_number_is_given_twice_however_many_come_in_one_transaction(tmp_path, keystore):
+    sealing = sealed_with(keystore, "key1")
+    async with writing(tmp_path) as writer, keeping(tmp_path, **sealing) as kept:
+        for batch in ("ab", "cd", "ef"):
+            await save(writer, kept, *[(name, name.encode()) for name in batch])
+        numbers = await kept.rows("SELECT cipher_number FROM messagelog_record")
+        assert sorted(number for (number,) in numbers) == [1, 2, 3, 4, 5, 6]
+
+
 async def test_what_was_plain_stays_plain_and_old_keys_open_what_they_sealed(tmp_path, keystore):
     phases = [("plain", {}), ("first", sealed_with(keystore, "key1")),
               ("second", sealed_with(keystore, "key2")), ("plain again", keystore)]  # fmt: skip

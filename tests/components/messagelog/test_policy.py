@@ -53,6 +53,15 @@ def test_what_is_left_of_a_message_says_who_asked_whom():
     assert read_soap(left, "text/xml").header == read_soap(SOAP, "text/xml").header
 
 
+def test_no_exception_is_for_a_message_that_names_no_service():
+    lines = RESPONSE.split(b"\r\n")
+    nameless = b"\r\n".join(line for line in lines if not line.startswith(b"x-road-service"))
+    given = record(PROVIDER, nameless, is_response=True)
+    excepted = {"enabled_body_logging_local_producer_subsystems": [PROVIDER.short]}
+    assert is_whole(replace(given, message=RESPONSE), message_body_logging=False, **excepted)
+    assert not is_whole(given, message_body_logging=False, **excepted)
+
+
 @pytest.mark.parametrize("message", [REQUEST, RESPONSE, SOAP], ids=["request", "response", "soap"])
 @pytest.mark.parametrize("by_default", [True, False])
 @pytest.mark.parametrize("side", ["local", "remote"])

@@ -106,6 +106,37 @@ async def test_silence_within_a_message_has_its_limit(side):
         assert await talk(ports[side], BODY, b"abc") == b""
 
 
+async def trickle(port):
+    """What becomes of a request that comes byte by byte."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(BODY.replace(b" 9", b" 99"))
+    answering = asyncio.create_task(reader.read())
+    try:
+        for _ in range(50):
+            if answering.done():
+                return "cut off" if answering.exception() or not answering.result() else "answered"
+            writer.write(b"a")
+            await asyncio.sleep(0.02)
+        return "open"
+    finally:
+        answering.cancel()
+        writer.close()
+
+
+@pytest.mark.feature("PX-25")
+@pytest.mark.parametrize(
+    ("side", "name"), [("client", "client_slow_bytes"), ("server", "slow_bytes")]
+)
+async def test_who_sends_too_slowly_is_cut_off(side, name):
+    least = {"client_slow_bytes": 1, "slow_bytes": 1} | {name: 1000}
+    async with ports_with(slow_seconds=0.2, **least) as ports:
+        (other,) = ports.keys() - {side}
+        assert await asyncio.gather(trickle(ports[side]), trickle(ports[other])) == [
+            "cut off",
+            "open",
+        ]
+
+
 @pytest.mark.feature("PX-25")
 @pytest.mark.parametrize("side", ["client", "server"])
 async def test_more_connections_than_allowed_are_refused_when_they_have_waited(side):
@@ -137,6 +168,7 @@ def test_pools_follow_their_settings():
         pool_total_max_connections=8,
         pool_total_default_max_connections_per_route=9,
         client_idle_connection_monitor_seconds=10.0,
+        service_idle_connection_seconds=11.0,
     )
     peers = peer_pool_limits(changed)
     assert (peers.connect_seconds, peers.tls_seconds, peers.header_seconds) == (3.0, 3.0, 4.0)
@@ -147,4 +179,4 @@ def test_pools_follow_their_settings():
     assert peer_pool_limits(once).idle_keep_seconds == 0
     services = service_pool_limits(changed, 2.0)
     assert (services.connect_seconds, services.header_seconds) == (2.0, 2.0)
-    assert services.idle_keep_seconds == 10.0
+    assert services.idle_keep_seconds == 11.0

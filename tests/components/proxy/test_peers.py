@@ -16,7 +16,17 @@ from sild.protocol.globalconf.lookup import ServerEntry
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.transport.ocsp_exchange import write_ocsp_answer
 from sild.runtime.clock import TurnedClock
-from sild.runtime.http_client import ClientLimits, HttpClientPool
+from sild.runtime.http_client import (
+    ClientLimits,
+    ConnectFailed,
+    ConnectProblem,
+    HttpClientError,
+    HttpClientPool,
+    PeerGone,
+    RequestHead,
+    StaleConnection,
+    TlsFailed,
+)
 from sild.runtime.http_server import Endpoint, Limits, Response, serve
 
 pytestmark = pytest.mark.anyio
@@ -144,6 +154,112 @@ class Responder:
         self.asked += 1
         kind, body = write_ocsp_answer([CA.ocsp(AUTH)], "boundary")
         return Response(200, b"OK", [(b"Content-Type", kind.encode())], body)
+
+
+class Several(Conf):
+    """More servers, of which each would do."""
+
+    def servers_of(self, client):
+        codes = enumerate("abcdefgh", 1)
+        return tuple(
+            ServerEntry(SecurityServerId(OWNER, code), f"127.0.0.{number}", frozenset(), None)
+            for number, code in codes
+        )
+
+
+class Fastest(Kept):
+    """A connection to the server that comes first, which fails when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.afresh = []
+        self.failure = None
+        self.breaks = None
+
+    async def connect_fastest(self, targets, check, *, afresh):
+        self.afresh.append(afresh)
+        if self.failure is not None:
+            raise self.failure
+        self.target = targets[0]
+        return self
+
+    async def begin(self, head, body):
+        raise self.breaks
+
+    async def end(self):
+        pass
+
+    def release(self):
+        pass
+
+
+def choosing():
+    """A consumer that knows which server was fastest; and a way to say which come first now."""
+    consumer = Consumer()
+    consumer.connection = Fastest()
+    consumer.peers = Peers(
+        consumer.connection,
+        consumer.ocsp,
+        lambda: None,
+        consumer.routing,
+        ProxySettings(),
+        consumer.clock,
+    )
+    return consumer, View(None, Several(), NOON + timedelta(days=1))
+
+
+def firsts(consumer, view):
+    routes = [consumer.routing.route(view.conf, REGISTER, None) for _ in range(60)]
+    return {route.servers[0].address for route in routes}
+
+
+async def test_once_its_memory_ends_the_fastest_server_is_found_anew_whatever_is_connected():
+    consumer, view = choosing()
+    for seconds in (0, 59, 2, 1):
+        consumer.clock.turn(timedelta(seconds=seconds))
+        await consumer.connect(view)
+    assert consumer.connection.afresh == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectFailed("no", ConnectProblem.REFUSED),
+        TlsFailed("no"),
+        PeerGone("no"),
+        IncorrectValidationInfo("no"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_server_that_cannot_be_connected_to_is_the_first_choice_no_longer(failure):
+    consumer, view = choosing()
+    await consumer.connect(view)
+    assert len(firsts(consumer, view)) == 1
+    consumer.connection.failure = failure
+    with pytest.raises((ProtocolError, HttpClientError)):
+        await consumer.connect(view)
+    assert len(firsts(consumer, view)) > 1
+
+
+async def test_a_server_that_fails_in_an_exchange_is_the_first_choice_no_longer():
+    consumer, view = choosing()
+    connection = await consumer.connect(view)
+    consumer.connection.breaks = PeerGone("within its answer")
+    assert len(firsts(consumer, view)) == 1
+    with pytest.raises(PeerGone):
+        async with connection.exchange(RequestHead(b"POST", b"/")):
+            pass
+    assert len(firsts(consumer, view)) > 1
+
+
+async def test_a_message_of_which_something_may_have_arrived_is_not_sent_again():
+    consumer, view = choosing()
+    connection = await consumer.connect(view)
+    consumer.connection.breaks = StaleConnection("closed", sent=True)
+    with pytest.raises(StaleConnection):
+        async with connection.exchange(RequestHead(b"POST", b"/")):
+            pass
+    assert len(consumer.connection.afresh) == 1
 
 
 async def test_ocsp_responses_of_others_are_kept_for_a_while_and_then_fetched_again():

@@ -54,8 +54,9 @@ def test_the_server_asked_for_must_be_one_of_the_providers():
     conf = Servers(server("a"), server("b"))
     wanted = SecurityServerId(OWNER, "b")
     assert [entry.id for entry in candidates(conf, PROVIDER, wanted)] == [wanted]
-    with pytest.raises(InvalidSecurityServer):
-        candidates(conf, PROVIDER, SecurityServerId(OWNER, "c"))
+    for other in (SecurityServerId(OWNER, "c"), SecurityServerId(ClientId("DEV", "GOV", "2"), "b")):
+        with pytest.raises(InvalidSecurityServer):
+            candidates(conf, PROVIDER, other)
 
 
 def test_the_server_that_answered_last_is_first_until_it_fails_or_is_forgotten():

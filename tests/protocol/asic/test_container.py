@@ -2,6 +2,7 @@ import contextlib
 import io
 import struct
 import zipfile
+import zlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -339,3 +340,93 @@ def test_errors_have_the_codes_that_are_documented():
         "asic_hash_chain_result_not_found", "asic_timestamp_not_found", "asic_manifest_not_found",
     }  # fmt: skip
     assert all(issubclass(error, ProtocolError) for _, error in MISSING.values())
+
+
+# What an entry says of itself, and what the directory says of it
+
+
+def with_descriptors(entries):
+    """As writers do that cannot go back: sizes and checksum stand behind each entry."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation
+
+        def tell(self):
+            raise io.UnsupportedOperation
+
+    out = Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("write", [zipped, with_descriptors])
+def test_entries_with_and_without_descriptors_are_read(write):
+    assert read_container(write(BASIC)) == Container(b"m", b"s")
+
+
+LOCAL = {
+    "flags": (6, 8),
+    "encryption": (6, 1),
+    "method": (8, 8),
+    "checksum": (14, 1),
+    "packed size": (18, 1),
+    "size": (22, 1),
+    "size of the name": (26, 1),
+    "name": (31, 1),
+}
+
+
+@pytest.mark.parametrize("change", LOCAL.values(), ids=LOCAL)
+def test_an_entry_that_says_another_thing_than_the_directory_is_refused(change):
+    """Who reads from the front, as the reference does, would see another entry."""
+    place, bit = change
+    data = bytearray(zipped(BASIC | {"attachment1": b"x" * 50}))
+    data[data.rindex(b"PK\x03\x04") + place] ^= bit
+    with pytest.raises(AsicError, match=r"one thing and another|than is listed|overlap|before its"):
+        read_container(bytes(data))
+
+
+@pytest.mark.parametrize("place", range(-16, 0))
+def test_a_descriptor_that_says_another_thing_than_the_directory_is_refused(place):
+    data = bytearray(with_descriptors(BASIC | {"attachment1": b"x" * 50}))
+    data[data.index(b"PK\x01\x02") + place] ^= 1
+    with pytest.raises(AsicError, match="than is listed"):
+        read_container(bytes(data))
+
+
+def test_bytes_behind_the_packed_data_of_an_entry_are_refused():
+    raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = raw.compress(b"x" * 50) + raw.flush()
+    data = zipped(BASIC | {"attachment1": b"x" * 50})
+    assert packed in data
+    start = data.rindex(b"PK\x05\x06")
+    longer = data[:start].replace(packed, packed + b"\0")
+    size = struct.pack("<II", len(packed), 50)
+    assert longer.count(size) == 2
+    longer = longer.replace(size, struct.pack("<II", len(packed) + 1, 50))
+    end = bytearray(data[start:])
+    end[16:20] = struct.pack("<I", struct.unpack("<I", end[16:20])[0] + 1)
+    with pytest.raises(AsicError, match="another size"):
+        read_container(longer + bytes(end))
+
+
+NAMED = {
+    b"mimetype": AsicMimeTypeNotFound,
+    b"message.xml": AsicMessageNotFound,
+    b"META-INF/signatures.xml": AsicSignatureNotFound,
+    b"sig-hashchain.xml": AsicHashChainNotFound,
+    b"ts-hashchainresult.xml": AsicHashChainResultNotFound,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_entry_that_calls_itself_otherwise_is_missed_as_the_reference_misses_it(name):
+    data = write_container(FULL, DATE)
+    with pytest.raises(NAMED[name]):
+        read_container(data.replace(name, name[:-1] + b"#", 1))

@@ -28,6 +28,7 @@ from sild.runtime.gnupg import EncryptedFile, Gnupg, GnupgError
 
 _LOG = logging.getLogger(__name__)
 _UNFINISHED = ".unfinished"
+_ARCHIVES = "mlog-*.zip*"
 _PLAIN, _ENCRYPTED = "zip", "zip.gpg"
 _TRANSFER_SECONDS = 3600
 
@@ -100,6 +101,7 @@ class Archiving:
                     archived += count
             if archived:
                 _LOG.info("%d records were archived in %s", archived, self._directory)
+            if await asyncio.to_thread(lambda: any(self._directory.glob(_ARCHIVES))):
                 await self._transfer()
             return archived
 
@@ -121,7 +123,8 @@ class Archiving:
     async def _archive_group(self, group: Group) -> AsyncIterator[int]:
         while True:
             head = await self._archives.head(group)
-            temporary = self._directory / f"new{_UNFINISHED}"
+            # GnuPG may outlive a process that was killed, and still write to its file.
+            temporary = self._directory / f"new-{os.getpid()}{_UNFINISHED}"
             written = await self._write(group, ArchiveWriter(head), temporary)
             if not written.records:
                 return

@@ -33,7 +33,7 @@ def service_pool_limits(settings: ProxySettings, timeout_seconds: float) -> Clie
         idle_seconds=timeout_seconds,
         write_seconds=min(settings.silence_seconds, timeout_seconds),
         least_pace=_pace(settings),
-        idle_keep_seconds=settings.client_idle_connection_monitor_seconds,
+        idle_keep_seconds=settings.service_idle_connection_seconds,
         connections=settings.pool_total_max_connections,
         connections_per_target=settings.pool_total_default_max_connections_per_route,
     )

@@ -111,6 +111,12 @@ class SoapDemand:
                 await answer.close()
                 raise
 
+    @property
+    def _request_digest(self) -> bytes:
+        """The SHA-512 that the response repeats, whatever the other server hashes its parts with."""
+        digest = self.head.digest
+        return digest if len(digest) == DIGEST.size else DIGEST.digest(self.head.raw)
+
     async def _reply(self, answer: ServiceAnswer) -> Reply:
         if answer.status not in _ANSWERED:
             message = f"the service answered with HTTP status {answer.status}"
@@ -125,7 +131,7 @@ class SoapDemand:
             # Peers know a message that answers nothing by this code.
             raise InvalidMessage(error.message) from None
         response = await read_soap_part(first)
-        raw = with_request_hash(response, self.head.digest)
+        raw = with_request_hash(response, self._request_digest)
         head = SoapPart(raw, first.headers, DIGEST.digest(raw))
         return Reply(head, content, answer, original_type)
 

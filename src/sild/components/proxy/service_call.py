@@ -21,6 +21,9 @@ from sild.runtime.http_client import (
 from sild.runtime.http_wire import BodyReader, Headers
 
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
 @dataclass(slots=True)
 class ServiceAnswer:
     """What the service answers; its body may still be on the way. Close it in the end."""
@@ -93,6 +96,9 @@ class ServiceCaller:
     ) -> ServiceAnswer:
         """Call the service at its address.
 
+        A kept connection that the service closes at that very moment is replaced by a new one,
+        where nothing was sent, or where a method is safe to repeat (RFC 9110, 9.2.1).
+
         Raises NetworkError, UnknownHost, IoError or SslAuthenticationFailed.
         """
         context = None
@@ -111,7 +117,7 @@ class ServiceCaller:
         )
         content = body.chunks() if isinstance(body, SpooledBytes) else body
         pool = self._pools(service.timeout_seconds)
-        exchange = pool.exchange(target, head, content)
+        exchange = pool.exchange(target, head, content, retry_stale=call.method in _SAFE)
         with http_problems("the service"):
             answer = await exchange.__aenter__()
         return ServiceAnswer(

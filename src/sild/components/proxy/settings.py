@@ -45,6 +45,8 @@ class ProxySettings:
     """Whether a connection to another security server serves more than one message."""
     client_idle_connection_monitor_seconds: float = 30.0
     """How long a connection that nobody uses is kept."""
+    service_idle_connection_seconds: float = 4.0
+    """The same of connections to services, many of which close theirs after five seconds."""
     client_connector_initial_idle_seconds: float = 30.0
     """How long an information system that has connected may take to say what it wants."""
     client_connector_max_idle_seconds: float = 60.0

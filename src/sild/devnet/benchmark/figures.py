@@ -96,13 +96,41 @@ class Summary:
     """The most of any run."""
 
 
+class Engine(Enum):
+    """Where the message log keeps its records."""
+
+    SQLITE = "SQLite"
+    POSTGRESQL = "PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one stage in the life of so many message records took, of one process."""
+
+    records: int
+    seconds: float
+    cpu: float
+    """Seconds; those of a database server are not in it."""
+    memory: int
+    """The most bytes at once; a database server's are not in it."""
+
+    @property
+    def rate(self) -> float:
+        """Records per second."""
+        return self.records / self.seconds
+
+
 @dataclass(slots=True)
 class Results:
-    """All runs, by case and contestant, and the memory of servers at rest by key."""
+    """All runs, by case and contestant, the memory of servers at rest by key, and evidence."""
 
     runs: dict[tuple[Case, str], list[Run]] = field(default_factory=dict)
     idle: dict[tuple[KeyAlgorithm, str], Mapping[str, int]] = field(default_factory=dict)
     tls: dict[tuple[KeyAlgorithm, str], str] = field(default_factory=dict)
+    evidence: dict[tuple[Engine, str], Spent] = field(default_factory=dict)
+    """By engine and stage, in their order."""
+    absent: list[Engine] = field(default_factory=list)
+    """Engines that are not installed."""
 
     def add(self, case: Case, contestant: str, run: Run) -> None:
         """Keep a run."""

@@ -41,6 +41,14 @@ def memory_bytes(pids: Iterable[int]) -> int:
     return size
 
 
+def peak_memory_bytes(pid: int) -> int:
+    """The most memory that a process has had at once; pages that it shared count in full."""
+    for line in _read(pid, "status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * _KIB
+    return 0
+
+
 def _stat(pid: int) -> list[str]:
     """The fields after the name; none where the process has ended."""
     return _read(pid, "stat").rpartition(")")[2].split()

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sild.devnet.benchmark.figures import CONSUMER, NGINX, PROVIDER, SILD, Results, goals
+from sild.devnet.benchmark.figures import (
+    CONSUMER,
+    NGINX,
+    PROVIDER,
+    SILD,
+    Results,
+    goals,
+)
 
 _MIB = 1024 * 1024
 _HEADS = (
@@ -17,10 +24,18 @@ _HEADS = (
     "memory MiB",
     "of nginx",
 )
+_EVIDENCE_HEADS = ("evidence", "", "records", "seconds", "records/s", "CPU s", "memory MiB")
 
 
 def to_text(results: Results) -> str:
     """Tables for people."""
+    parts = [_path_text(results)] if results.runs else []
+    if results.evidence or results.absent:
+        parts.append(_evidence_text(results))
+    return "\n\n".join(parts)
+
+
+def _path_text(results: Results) -> str:
     parts = [_table([_HEADS, *_rows(results)])]
     parts.append(
         "CPU and memory (PSS) are of all processes of a server, consumer's + provider's; medians"
@@ -31,6 +46,27 @@ def to_text(results: Results) -> str:
         verdict = {True: "reached", False: "MISSED", None: "-"}[goal.reached]
         parts.append(f"{verdict:8} {goal.what}: {goal.measured}, wanted {goal.wanted}")
     return "\n\n".join(parts[:3]) + "\n\n" + "\n".join(parts[3:])
+
+
+def _evidence_text(results: Results) -> str:
+    rows: list[Sequence[str]] = [_EVIDENCE_HEADS]
+    for (engine, stage), spent in results.evidence.items():
+        rows.append(
+            (
+                engine.value,
+                stage,
+                f"{spent.records:,}",
+                f"{spent.seconds:.1f}",
+                f"{spent.rate:,.0f}",
+                f"{spent.cpu:.1f}",
+                _mib(spent.memory),
+            )
+        )
+    rows += [(engine.value, "not installed", *[""] * 5) for engine in results.absent]
+    return (
+        f"{_table(rows)}\n\nLogged until all was in the store. CPU and memory (the most) are of the"
+        " process that did it, without a database server's."
+    )
 
 
 def _rows(results: Results) -> list[tuple[str, ...]]:
@@ -108,5 +144,10 @@ def to_json(results: Results) -> dict[str, Any]:
             {"key": key.value, "who": who, "negotiated": text}
             for (key, who), text in results.tls.items()
         ],
+        "evidence": [
+            {"engine": engine.value, "stage": stage, **asdict(spent), "rate": spent.rate}
+            for (engine, stage), spent in results.evidence.items()
+        ],
+        "absent": [engine.value for engine in results.absent],
         "goals": [asdict(goal) for goal in goals(results)],
     }

@@ -19,6 +19,7 @@ from sild.protocol.algorithms import (
 )
 from sild.protocol.asic.encoding import is_well_formed
 from sild.protocol.errors import (
+    IncorrectCertificate,
     IncorrectValidationInfo,
     InvalidSignatureValue,
     InvalidXml,
@@ -35,6 +36,7 @@ from sild.protocol.pki.certificate import read_certificate
 from sild.protocol.pki.ocsp import read_ocsp_response
 from sild.protocol.safexml import (
     Element,
+    Schema,
     canonical,
     child_text,
     children,
@@ -65,7 +67,7 @@ def _within(stage: str, error: ProtocolError) -> ProtocolError:
     return error
 
 
-def _as_text(document: bytes) -> bytes:
+def as_text(document: bytes) -> bytes:
     """The document with a mark where it is no UTF-8, as the reference reads its entries."""
     return document.decode("utf-8", "replace").encode("utf-8")
 
@@ -99,7 +101,9 @@ def stamp_refusal(error: TimestampRefused, token: bytes, stamped: bytes) -> Prot
 def chain_refusal(error: MalformedHashChain, *documents: bytes | None) -> ProtocolError:
     """The reference looks a digest algorithm up without expecting that there is none."""
     try:
-        roots = [read_xml(_as_text(document)) for document in documents if document is not None]
+        roots = [read_xml(as_text(document)) for document in documents if document is not None]
+        for root in roots:
+            Schema.load("hashchain.xsd").check(root)
     except InvalidXml:
         return error
     methods = [
@@ -127,7 +131,7 @@ def _is_digest(uri: str) -> bool:
 def signature_refusal(error: ProtocolError, document: bytes) -> ProtocolError:
     """The reference finds most that is wrong with what is signed by the signature value."""
     try:
-        root = read_xml(_as_text(document))
+        root = read_xml(as_text(document))
     except InvalidXml:
         return error
     try:
@@ -157,7 +161,14 @@ def _check_value(
     signature: Element, info: Element, algorithm: SignatureAlgorithm, value: bytes
 ) -> None:
     x509 = get_child(get_child(signature, _DS + "KeyInfo"), _DS + "X509Data")
-    certificate = read_certificate(decode_base64(child_text(x509, _DS + "X509Certificate")))
+    encoded = decode_base64(child_text(x509, _DS + "X509Certificate"))
+    try:
+        certificate = read_certificate(encoded)
+    except IncorrectCertificate as error:
+        if is_well_formed(encoded):
+            # The reference comes to its key only now.
+            raise InvalidSignatureValue(error.message) from None
+        raise
     method = get_child(info, _DS + "CanonicalizationMethod").get("Algorithm", "")
     if algorithm.family is KeyFamily.EC:
         value = ecdsa_der_from_raw(value)

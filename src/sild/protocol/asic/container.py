@@ -184,7 +184,10 @@ def entry_header(name: str, date: datetime) -> zipfile.ZipInfo:
 
 def read_container(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> Container:
     """The container in an archive; raises AsicError."""
-    entries = read_entries(data, limits)
+    return _to_container(read_entries(data, limits))
+
+
+def _to_container(entries: Mapping[str, bytes]) -> Container:
     mime_type = entries.get(_MIMETYPE_ENTRY, b"")
     if not mime_type.strip():
         raise AsicMimeTypeNotFound("the container has no mimetype")
@@ -220,7 +223,7 @@ def read_entries(data: bytes, limits: ContainerLimits = _DEFAULT_LIMITS) -> dict
     try:
         with archive:
             headers = _checked_headers(archive, limits)
-            starts = _check_layout(data, headers, archive.start_dir)
+            starts = _find_starts(data, headers, archive.start_dir)
             return {
                 header.filename: _read_entry(data[start : start + header.compress_size], header)
                 for header, start in zip(headers, starts, strict=True)
@@ -253,6 +256,26 @@ def _check_header(header: zipfile.ZipInfo, limits: ContainerLimits) -> None:
         raise AsicError(f"{name} is compressed by a method that is not accepted")
     if header.file_size > max(_SMALL, header.compress_size * limits.ratio):
         raise AsicError(f"{name} would unpack to {header.file_size} bytes")
+
+
+def _find_starts(data: bytes, headers: list[zipfile.ZipInfo], directory: int) -> list[int]:
+    try:
+        return _check_layout(data, headers, directory)
+    except AsicError:
+        _check_front(data, headers)
+        raise
+
+
+def _check_front(data: bytes, headers: list[zipfile.ZipInfo]) -> None:
+    """Raise what the reference says, which goes by the entries' own headers, if it misses any."""
+    found = {}
+    for header in sorted(headers, key=lambda header: header.header_offset):
+        magic, *_, size, _ = _LOCAL_HEADER.unpack_from(data, header.header_offset)
+        if magic != _LOCAL_MAGIC:
+            break
+        place = header.header_offset + _LOCAL_HEADER.size
+        found[data[place : place + size].decode("ascii", "replace")] = MIME_TYPE
+    _to_container(found)
 
 
 def _check_layout(data: bytes, headers: list[zipfile.ZipInfo], directory: int) -> list[int]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from sild.protocol.asic.codes import (
+    as_text,
     chain_refusal,
     ocsp_refusal,
     path_refusal,
@@ -227,7 +228,12 @@ def _read_signature(container: Container) -> SignatureDocument:
 def _find_parties(message: bytes) -> Parties | None:
     """None for a SOAP message that does not say; the reference comes to that later as well."""
     try:
-        return read_parties(message)
+        try:
+            return read_parties(message)
+        except InvalidMessage:
+            if message == as_text(message):
+                raise
+            return read_parties(as_text(message))
     except SenderNotStated:
         return None
     except InvalidMessage as error:
