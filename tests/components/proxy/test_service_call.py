@@ -1,6 +1,7 @@
 """How services are called: once, unless nothing is changed by calling again."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -23,17 +24,27 @@ class Forgetful:
     """Answers the first request of a connection; the next one it takes, and says nothing."""
 
     def __init__(self, end=b"one more"):
-        self.taken = 0
+        self.taken = self.open = 0
         self.end = end
 
     async def serve(self, reader, writer):
-        for is_last in (False, True):
-            if not await reader.readuntil(self.end):
-                break
-            self.taken += 1
-            if not is_last:
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.open += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            for is_last in (False, True):
+                await reader.readuntil(self.end)
+                self.taken += 1
+                if not is_last:
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         writer.close()
+        self.open -= 1
+
+    async def ended(self):
+        """Come back when no connection is open."""
+        for _ in range(500):
+            if not self.open:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{self.open} connections stay")
 
 
 @pytest.mark.feature("PX-26")
@@ -54,6 +65,7 @@ async def test_a_service_that_may_have_got_a_message_does_not_get_it_again():
     finally:
         pools.close()
         server.close()
+        await forgetful.ended()
 
 
 @pytest.mark.feature("PX-26")
@@ -74,3 +86,4 @@ async def test_a_question_that_changes_nothing_is_asked_again_on_a_new_connectio
     finally:
         pools.close()
         server.close()
+        await forgetful.ended()

@@ -364,3 +364,11 @@ def test_archives_of_two_chains_are_refused():
 def test_an_archive_given_twice_is_refused():
     with pytest.raises(BrokenChain, match="both go on from"):
         order_archives([*THREE, THREE[2]], "")
+
+
+@pytest.mark.parametrize("year", [1970, 1979, 2200])
+def test_a_message_of_a_wrong_clock_is_archived_all_the_same(year):
+    writer = ArchiveWriter(START)
+    written = writer.add("a.asice", b"container", datetime(year, 1, 1, tzinfo=UTC))
+    written += writer.finish()
+    assert verify_archive(io.BytesIO(written)).containers == 1

@@ -113,7 +113,7 @@ class SoapDemand:
 
     @property
     def _request_digest(self) -> bytes:
-        """The SHA-512 that the response repeats, whatever the other server hashes its parts with."""
+        """The SHA-512 that the response repeats, whatever the other server hashes with."""
         digest = self.head.digest
         return digest if len(digest) == DIGEST.size else DIGEST.digest(self.head.raw)
 

@@ -20,7 +20,6 @@ from sild.runtime.http_client import (
 )
 from sild.runtime.http_wire import BodyReader, Headers
 
-
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 

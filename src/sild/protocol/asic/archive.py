@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from sild.protocol.algorithms import DigestAlgorithm, UnsupportedAlgorithm
+from sild.protocol.asic.container import entry_header
 from sild.protocol.errors import ProtocolError
 
 LINKING_INFO = "linkinginfo"
@@ -217,12 +218,7 @@ class ArchiveWriter:
         return ChainHead(self.last_digest, file_name)
 
     def _write(self, name: str, data: bytes, time: datetime) -> None:
-        time = time.astimezone(UTC)
-        day, clock = (time.year, time.month, time.day), (time.hour, time.minute, time.second)
-        header = zipfile.ZipInfo(name, (*day, *clock))
-        header.compress_type = zipfile.ZIP_DEFLATED
-        header.create_system = 0
-        header.extra = struct.pack("<2sHBI", b"UT", 5, 1, int(time.timestamp()))
+        header = entry_header(name, time)
         # Containers are compressed already.
         self._zip.writestr(header, data, compresslevel=0)
         header.external_attr = 0

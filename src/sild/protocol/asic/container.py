@@ -170,9 +170,13 @@ def entries_of(container: Container) -> dict[str, bytes]:
     return entries | attachments
 
 
+_FIRST_DATE = datetime(1980, 1, 1, tzinfo=UTC)
+_LAST_DATE = datetime(2105, 12, 31, tzinfo=UTC)
+
+
 def entry_header(name: str, date: datetime) -> zipfile.ZipInfo:
-    """How an entry of this name and date is written."""
-    date = date.astimezone(UTC)
+    """How an entry of this name and date is written; ZIP knows no other years than these."""
+    date = min(max(date.astimezone(UTC), _FIRST_DATE), _LAST_DATE)
     day, clock = (date.year, date.month, date.day), (date.hour, date.minute, date.second)
     header = zipfile.ZipInfo(name, (*day, *clock))
     header.compress_type = zipfile.ZIP_DEFLATED
