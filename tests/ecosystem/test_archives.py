@@ -206,7 +206,8 @@ async def test_a_server_archives_by_itself_when_it_is_time(duo, consumer):
 
 
 async def test_what_cannot_be_done_is_told(duo, consumer, tmp_path):
-    await restart(duo, consumer, timestamper_client_read_timeout="500")
+    soon = {f"timestamper_client_{what}_timeout": "500" for what in ("connect", "read")}
+    await restart(duo, consumer, **soon)
     duo.authorities.tsas["tsa"].silent = True
     try:
         ids = await send(duo, 1)

@@ -278,7 +278,7 @@ async def test_nothing_stays_of_a_request_whose_service_goes_away(duo):
         await duo.offer("leaving", f"http://{host}:{port}")
         answer = await duo.call("/", "leaving", content=pieces_of(32 * MIB))
         assert reached.is_set()
-    assert answer.headers["x-road-error"] == "server.serverproxy.io_error"
+    assert answer.headers["x-road-error"] == "server.serverproxy.network_error"
     await check_nothing_spooled(duo)
 
 
