@@ -316,7 +316,11 @@ async def test_archives_are_signed_and_encrypted_for_whom_they_are(duo, consumer
     assert [each["encrypted"] for each in json.loads(out)["archives"]] == [True] * 4
     for client, (reader, stranger) in readers.items():
         group = client.member.short.replace("/", "_")
-        found = sorted(consumer.layout.archives.glob(f"mlog-{group}-*.zip.gpg"))
+        # Names of one second are in no order.
+        found = sorted(
+            consumer.layout.archives.glob(f"mlog-{group}-*.zip.gpg"),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
         opened = []
         for path in found:
             code, out, _ = await sild("verify-archive", path)
