@@ -8,6 +8,7 @@ Equality is exact and case-sensitive over all parts. Three text forms exist:
 """
 
 from dataclasses import dataclass, replace
+from urllib.parse import quote_plus
 
 from sild.protocol.errors import InvalidIdentifier
 
@@ -219,6 +220,11 @@ def decode_segment(segment: str) -> str:
     except UnicodeDecodeError:
         message = f"{segment!r} does not decode to UTF-8"
         raise InvalidIdentifier(message) from None
+
+
+def file_name_part(text: str) -> str:
+    """A text as part of a file name, in the way of HTML forms: peers look for these names."""
+    return quote_plus(text, safe="*").replace("~", "%7E")
 
 
 def encode_segment(text: str) -> str:

@@ -47,6 +47,8 @@ _ENCODINGS = frozenset(
     {"UTF-8", "UTF8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
     | {"ISO-8859-1", "ISO-8859-13", "ISO-8859-15", "WINDOWS-1252", "WINDOWS-1257"}
 )
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""A character that no document of XML 1.0 can hold."""
 _STARTS_WITH_DOCTYPE = re.compile(rb"[^<]*(?:<\?[^<>]*>[^<]*)?<!DOCTYPE")
 # In UTF-16 of either byte order.
 _WIDE_XMLNS = b"x\0m\0l\0n\0s"

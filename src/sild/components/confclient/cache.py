@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote_plus
 
 from sild.protocol.errors import GlobalConfError, GlobalConfMissingPart, MalformedGlobalConf
 from sild.protocol.globalconf.anchor import Anchor, read_anchor, write_anchor
@@ -28,6 +27,7 @@ from sild.protocol.globalconf.fetch import PART_LIMIT
 from sild.protocol.globalconf.lookup import GlobalConf, make_trust
 from sild.protocol.globalconf.shared_parameters import SharedParameters, read_shared_parameters
 from sild.protocol.globalconf.trusted import InstanceConf, Issue, PartContent, read_instance
+from sild.protocol.ids import file_name_part
 from sild.protocol.pki.trust import OcspPolicy, Trust
 from sild.runtime.files import FileError, GenerationDirectory, read_bounded
 
@@ -51,7 +51,7 @@ class CachedConf:
 
 def folder_of(instance: str) -> str:
     """The directory of an instance; raises MalformedGlobalConf for one that has none."""
-    name = quote_plus(instance, safe="*").replace("~", "%7E")
+    name = file_name_part(instance)
     if not name.strip(".") or len(name) > _NAME_LIMIT or name in {_LOCAL, _ANCHOR}:
         raise MalformedGlobalConf(f"the instance {instance!r} cannot be stored under its name")
     return name

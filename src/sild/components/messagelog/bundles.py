@@ -4,10 +4,10 @@ import asyncio
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote_plus
 
 from sild.components.messagelog.containers import SignedDocument, SignedDocuments
 from sild.model.messages import WantedDocuments
+from sild.protocol.ids import file_name_part
 from sild.runtime.files import write_private
 
 _CONTAINER = "application/vnd.etsi.asic-e+zip"
@@ -61,6 +61,6 @@ def _append(path: Path, document: SignedDocument) -> None:
 
 
 def _zip_name(wanted: WantedDocuments) -> str:
-    query_id = quote_plus(wanted.query_id, safe="*").replace("~", "%7E")[:_LONGEST_NAME]
+    query_id = file_name_part(wanted.query_id)[:_LONGEST_NAME]
     kinds = {None: "", False: "-request", True: "-response"}
     return f"{query_id}{kinds[wanted.is_response]}.zip"

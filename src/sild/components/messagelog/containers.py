@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import quote_plus
 
 from sild.components.messagelog.errors import NotTimestamped, RecordNotFound
 from sild.components.messagelog.records import KeptRecord, RecordSummary, Timestamp
@@ -12,7 +11,7 @@ from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
 from sild.model.messages import MessageRecord, WantedDocuments
 from sild.protocol.asic.container import Container, with_signature_timestamp, write_container
-from sild.protocol.ids import ClientId
+from sild.protocol.ids import ClientId, file_name_part
 from sild.protocol.signature.hashchain import PartDigest, resolve_chain
 from sild.protocol.signature.names import SIG_HASH_CHAIN, attachment
 from sild.protocol.signature.verify import read_signature
@@ -83,7 +82,7 @@ class SignedDocuments:
 
 def container_name(kept: KeptRecord) -> str:
     """The file name of a record's container, as the reference names it."""
-    query_id = quote_plus(kept.record.query_id, safe="*").replace("~", "%7E")
+    query_id = file_name_part(kept.record.query_id)
     kind = "response" if kept.record.is_response else "request"
     return f"{query_id[:_LONGEST_QUERY_ID]}-{kind}-{_base32(kept.id)}.asice"
 

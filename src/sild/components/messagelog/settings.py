@@ -20,7 +20,8 @@ class MessageLogSettings:
     enabled: bool = True
     """Whether there is a message log at all; without one nothing proves what was exchanged."""
     message_body_logging: bool = True
-    """Whether bodies are kept; without them a record still proves what was signed."""
+    """Whether bodies are kept. Without them a record says who asked whom for what, and no more: the
+    message is reduced, too, so that its container does not verify."""
     enabled_body_logging_local_producer_subsystems: tuple[str, ...] = ()
     """Own subsystems (`DEV/GOV/M1/S1`) whose services' bodies are kept though others' are not."""
     enabled_body_logging_remote_producer_subsystems: tuple[str, ...] = ()

@@ -3,12 +3,39 @@
 import logging
 from datetime import datetime
 
+from sild.components.proxy.settings import ProxySettings
+from sild.components.proxy.view import View
 from sild.model.services import Client, ConnectionType
 from sild.protocol.errors import ProtocolError, SslAuthenticationFailed
+from sild.protocol.ids import ClientId
 from sild.protocol.pki.certificate import read_certificate
+from sild.runtime.clock import Clock
 from sild.runtime.transport import Peer
 
 _log = logging.getLogger("sild.proxy")
+
+
+class Callers:
+    """Checks information systems as the settings say."""
+
+    def __init__(
+        self, settings: ProxySettings, clock: Clock, own_certificate: bytes | None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._own_certificate = own_certificate
+
+    def get_client(self, view: View, client_id: ClientId, peer: Peer) -> Client:
+        """The client that this connection may speak for.
+
+        Raises UnknownMember and SslAuthenticationFailed.
+        """
+        client = view.get_client(client_id)
+        if self._settings.verify_client_cert:
+            is_dated = self._settings.enforce_client_is_cert_validity_period_check
+            valid_at = self._clock.now() if is_dated else None
+            check_caller(client, peer, self._own_certificate, valid_at)
+        return client
 
 
 def check_caller(

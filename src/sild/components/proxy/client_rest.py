@@ -6,8 +6,9 @@ from sild.components.proxy.content import DIGEST, Content, read_body
 from sild.components.proxy.exchange import SpoolStream
 from sild.components.proxy.question import Asking
 from sild.components.proxy.receive import Received
+from sild.components.proxy.said import RestSaid
 from sild.protocol.errors import inside
-from sild.protocol.ids import ClientId, SecurityServerId, ServiceId
+from sild.protocol.ids import SecurityServerId
 from sild.protocol.rest.message import (
     RestRequest,
     RestResponse,
@@ -24,47 +25,26 @@ from sild.runtime.http_server import Response
 _BODILESS = frozenset({204, 304})
 
 
-class RestQuestion:
+class RestQuestion(RestSaid):
     """A REST request on its way."""
 
     is_soap = False
 
     def __init__(self, rest: RestRequest, content: Content, content_type: bytes) -> None:
-        self._rest = rest
+        super().__init__(rest)
         self._content_type = content_type
         self._response: RestResponse | None = None
         self.head = RestHeader(rest.part, DIGEST.digest(rest.part))
         self.content = content
 
     @property
-    def client(self) -> ClientId:
-        """Who asks."""
-        return self._rest.client
-
-    @property
-    def service(self) -> ServiceId:
-        """What is called."""
-        return self._rest.service
-
-    @property
     def security_server(self) -> SecurityServerId | None:
         """The only server that may answer, where the request names one."""
         return self._rest.security_server
 
-    @property
-    def query_id(self) -> str:
-        """The message id."""
-        return self._rest.message_id
-
-    @property
-    def title(self) -> str:
-        """One line for the log of exchanges."""
-        return f"{self._rest.verb} {self._rest.service} for {self._rest.client}"
-
     def headers(self, content_type: str) -> list[names.Field]:
         """The HTTP headers of the transport message."""
-        request_id = self._rest.request_id or ""
-        return names.write_rest_request_headers(content_type, request_id, self._content_type)
+        return names.write_rest_request_headers(content_type, self.request_id, self._content_type)
 
     async def take_head(self, received: Received, _original_type: str | None) -> None:
         """Read the REST part of the answer."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sild.components.proxy.callers import check_caller, log_certificate
+from sild.components.proxy.callers import Callers, log_certificate
 from sild.components.proxy.client_rest import ask_by_rest
 from sild.components.proxy.client_soap import ask_by_soap
 from sild.components.proxy.content import bytes_of
@@ -76,7 +76,7 @@ class ClientSide:
         self._exchanges = exchanges
         self._peers = peers
         self._routing = routing
-        self._own_certificate = own_certificate
+        self._callers = Callers(exchanges.settings, exchanges.clock, own_certificate)
 
     async def handle(self, request: Request) -> Response:
         """Carry a request to its provider, and the answer back."""
@@ -149,13 +149,8 @@ class ClientSide:
         # Reading may have taken long; what is decided from here on is decided by what holds now.
         steps.title = question.title
         view = exchanges.views.current
-        client = view.get_client(question.client)
-        settings = exchanges.settings
-        if settings.verify_client_cert:
-            is_dated = settings.enforce_client_is_cert_validity_period_check
-            valid_at = exchanges.clock.now() if is_dated else None
-            check_caller(client, request.peer, self._own_certificate, valid_at)
-        if settings.log_client_cert:
+        client = self._callers.get_client(view, question.client, request.peer)
+        if exchanges.settings.log_client_cert:
             log_certificate(client, request.peer)
         steps.mark("accepted", question.title)
         subject = Subject(question.query_id, request_id, question.client, is_response=False)

@@ -9,9 +9,10 @@ from sild.components.proxy.content import Content, open_package
 from sild.components.proxy.exchange import SpoolStream
 from sild.components.proxy.question import Asking
 from sild.components.proxy.receive import Received
+from sild.components.proxy.said import SoapSaid
 from sild.components.proxy.soap_reading import read_soap_part
 from sild.protocol.errors import InvalidContentType, InvalidHttpMethod, blaming, inside
-from sild.protocol.ids import ClientId, SecurityServerId, ServiceId
+from sild.protocol.ids import SecurityServerId
 from sild.protocol.soap.http_headers import check_soap_action
 from sild.protocol.soap.message import SoapMessage, check_consistency, check_request_hash
 from sild.protocol.soap.package import PackageWriter
@@ -24,7 +25,7 @@ from sild.runtime.http_server import Request, Response
 _AT_FAULT = "client"
 
 
-class SoapQuestion:
+class SoapQuestion(SoapSaid):
     """A SOAP request on its way."""
 
     is_soap = True
@@ -32,7 +33,7 @@ class SoapQuestion:
     def __init__(
         self, message: SoapMessage, head: SoapPart, content: Content, asking: Asking
     ) -> None:
-        self._message = message
+        super().__init__(message)
         self._request_id = asking.request_id
         self._content_type = asking.request.header(b"content-type") or b""
         self._action = asking.request.header(b"soapaction")
@@ -41,29 +42,9 @@ class SoapQuestion:
         self.content = content
 
     @property
-    def client(self) -> ClientId:
-        """Who asks."""
-        return self._message.header.client
-
-    @property
-    def service(self) -> ServiceId:
-        """What is called."""
-        return self._message.header.service
-
-    @property
     def security_server(self) -> SecurityServerId | None:
         """The only server that may answer, where the request names one (PR-TARGETSS)."""
         return self._message.header.security_server
-
-    @property
-    def query_id(self) -> str:
-        """The message id."""
-        return self._message.header.message_id
-
-    @property
-    def title(self) -> str:
-        """One line for the log of exchanges."""
-        return f"SOAP {self.service} for {self.client}"
 
     def headers(self, content_type: str) -> list[names.Field]:
         """The HTTP headers of the transport message."""

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from sild.components.proxy.callers import check_caller
+from sild.components.proxy.callers import Callers
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.ports import Documents
 from sild.model.messages import WantedDocuments
@@ -44,7 +44,7 @@ class DocumentRequests:
     ) -> None:
         self._exchanges = exchanges
         self._documents = documents
-        self._own_certificate = own_certificate
+        self._callers = Callers(exchanges.settings, exchanges.clock, own_certificate)
 
     def finds(self, request: Request) -> bool:
         """Whether this is such a request, and no message."""
@@ -88,17 +88,11 @@ class DocumentRequests:
         return Response(200, b"OK", headers, found.chunks, length=found.size)
 
     def _check_caller(self, request: Request, owner: ClientId) -> None:
-        exchanges = self._exchanges
-        view = exchanges.views.latest
+        view = self._exchanges.views.latest
         if view is None:
             raise _Refused(500, "This security server has no global configuration yet.")
-        settings = exchanges.settings
         try:
-            client = view.get_client(owner)
-            if settings.verify_client_cert:
-                is_dated = settings.enforce_client_is_cert_validity_period_check
-                valid_at = exchanges.clock.now() if is_dated else None
-                check_caller(client, request.peer, self._own_certificate, valid_at)
+            self._callers.get_client(view, owner, request.peer)
         except (UnknownMember, SslAuthenticationFailed) as error:
             raise _Refused(401, message_of(error)) from error
 

@@ -3,12 +3,13 @@
 from sild.components.proxy.content import DIGEST, Content, read_body
 from sild.components.proxy.demand import Reply
 from sild.components.proxy.receive import Received
+from sild.components.proxy.said import RestSaid
 from sild.components.proxy.service_call import ServiceCall, ServiceCaller
 from sild.components.proxy.view import ServiceAddress
 from sild.model.access import Call
 from sild.model.services import Service, ServiceType
 from sild.protocol.errors import InvalidRest, WrongServiceType
-from sild.protocol.ids import ClientId, SecurityServerId, ServiceId
+from sild.protocol.ids import SecurityServerId
 from sild.protocol.rest.message import (
     RestRequest,
     build_rest_response,
@@ -22,43 +23,18 @@ from sild.runtime.http_server import Request
 _BODILESS = frozenset({204, 304})
 
 
-class RestDemand:
+class RestDemand(RestSaid):
     """A REST request that came from another security server."""
 
     def __init__(self, rest: RestRequest, head: RestHeader) -> None:
-        self._rest = rest
+        super().__init__(rest)
         self.head = head
-
-    @property
-    def client(self) -> ClientId:
-        """Who asks."""
-        return self._rest.client
-
-    @property
-    def service(self) -> ServiceId:
-        """What is called."""
-        return self._rest.service
 
     @property
     def call(self) -> Call:
         """What the caller must have the right to do."""
         rest = self._rest
         return Call(rest.service, rest.verb.value, rest.service_path)
-
-    @property
-    def query_id(self) -> str:
-        """The message id."""
-        return self._rest.message_id
-
-    @property
-    def request_id(self) -> str:
-        """The id by which both servers know the exchange."""
-        return self._rest.request_id or ""
-
-    @property
-    def title(self) -> str:
-        """One line for the log of exchanges."""
-        return f"{self._rest.verb} {self._rest.service} for {self._rest.client}"
 
     def check_server(self, own: SecurityServerId) -> None:
         """Do nothing: peers look at the target of a SOAP request only (wire facts)."""

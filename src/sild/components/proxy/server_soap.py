@@ -8,6 +8,7 @@ import re
 from sild.components.proxy.content import DIGEST, open_package
 from sild.components.proxy.demand import Reply
 from sild.components.proxy.receive import Received
+from sild.components.proxy.said import SoapSaid
 from sild.components.proxy.service_call import ServiceAnswer, ServiceCall, ServiceCaller
 from sild.components.proxy.soap_reading import read_soap_part
 from sild.components.proxy.view import ServiceAddress
@@ -24,7 +25,7 @@ from sild.protocol.errors import (
     WrongServiceType,
     inside,
 )
-from sild.protocol.ids import ClientId, SecurityServerId, ServiceId
+from sild.protocol.ids import SecurityServerId
 from sild.protocol.soap.http_headers import check_soap_action
 from sild.protocol.soap.message import SoapMessage, with_request_hash
 from sild.protocol.soap.package import PackageWriter
@@ -36,42 +37,22 @@ _REQUEST_ID = re.compile("[0-9A-Za-z-]{0,100}")
 _ANSWERED = frozenset({200, 500})
 
 
-class SoapDemand:
+class SoapDemand(SoapSaid):
     """A SOAP request that came from another security server."""
 
     def __init__(
         self, message: SoapMessage, head: SoapPart, request: Request, package: PackageWriter
     ) -> None:
-        self._message = message
+        super().__init__(message)
         self._action = request.header(names.ORIGINAL_SOAP_ACTION)
         self._package = package
         self.request_id = _request_id(request)
         self.head = head
 
     @property
-    def client(self) -> ClientId:
-        """Who asks."""
-        return self._message.header.client
-
-    @property
-    def service(self) -> ServiceId:
-        """What is called."""
-        return self._message.header.service
-
-    @property
     def call(self) -> Call:
         """What the caller must have the right to do."""
         return Call(self.service)
-
-    @property
-    def query_id(self) -> str:
-        """The message id."""
-        return self._message.header.message_id
-
-    @property
-    def title(self) -> str:
-        """One line for the log of exchanges."""
-        return f"SOAP {self.service} for {self.client}"
 
     def check_server(self, own: SecurityServerId) -> None:
         """Raise InvalidSecurityServer where the request is for another server (PR-TARGETSS)."""

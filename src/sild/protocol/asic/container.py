@@ -348,6 +348,10 @@ def _read_entry(packed: bytes, header: zipfile.ZipInfo) -> bytes:
     return data
 
 
+# As peers write it, with no line end that nobody would miss.
+_SIGNATURE_DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
+
+
 def with_signature_timestamp(signature: bytes, token: bytes) -> bytes:
     """The signature document with a time-stamp token over its value, in DER, inside.
 
@@ -369,4 +373,4 @@ def with_signature_timestamp(signature: bytes, token: bytes) -> bytes:
     text = encode_base64(token).decode("ascii")
     sub_element(timestamp, _XADES + "EncapsulatedTimeStamp", text)
     properties.insert(0, timestamp)
-    return write_xml(root)
+    return _SIGNATURE_DECLARATION + write_xml(root, declaration=False)

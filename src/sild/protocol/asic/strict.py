@@ -6,6 +6,7 @@ parts, entry for entry; its documents are written plainly; and nothing stands in
 vouches for.
 """
 
+import re
 from collections.abc import Sequence
 
 from sild.protocol.asic.container import (
@@ -54,6 +55,10 @@ _UNSIGNED = frozenset(
         *("RevocationValues", "OCSPValues", "EncapsulatedOCSPValue"),
     }
 )
+
+
+_PROLOGUE = 100
+_TAG = re.compile(rb"<[^>]*>")
 
 
 class NotStrict(AsicError):
@@ -110,7 +115,7 @@ def _check_all_is_used(container: Container, report: Report) -> None:
 
 def _check_signature(signature: bytes) -> None:
     """Return if the document is as a peer would have to send it, but for the time-stamp in it."""
-    if not is_plain(signature):
+    if not is_plain(signature) or b"?>\n" in signature[:_PROLOGUE]:
         raise NotStrict("the signature is not written plainly")
     try:
         document = parse_message_signature(_without_timestamp(signature))
@@ -165,12 +170,30 @@ def _check_bare(element: Element) -> None:
 
 def _check_chain(chain: bytes) -> None:
     read = read_chain(chain)
-    if not read.is_settled:
+    if not read.is_settled or not _is_laid_out(chain):
         raise NotStrict("a hash chain is not written plainly")
     ways = [value for step in read.steps.values() for value in step if isinstance(value, StepRef)]
     # One way leads to each step but the first.
     if len(ways) + 1 != len(read.steps):
         raise NotStrict("a hash chain has steps to which nothing leads")
+
+
+def _is_laid_out(chain: bytes) -> bool:
+    """Whether white space stands between the tags as every peer writes it: a line and a level each.
+
+    Nobody signs it, so that more or less of it would be another document of the same meaning.
+    """
+    depth = end = 0
+    for tag in _TAG.finditer(chain):
+        closes = tag[0].startswith(b"</")
+        depth -= closes
+        between = chain[end : tag.start()]
+        expected = b"\n" + b"    " * depth if end else b""
+        if not between.strip() and between != expected:
+            return False
+        depth += not closes and not tag[0].startswith(b"<?") and not tag[0].endswith(b"/>")
+        end = tag.end()
+    return chain[end:] == b"\n"
 
 
 def _check_values(container: Container, report: Report) -> None:

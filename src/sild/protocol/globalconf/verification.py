@@ -6,10 +6,10 @@ from the metadata and needs no signatures: whoever verifies trusts whom it got t
 
 import json
 from collections.abc import Mapping
-from urllib.parse import quote_plus
 
 from sild.protocol.globalconf.directory import PartKind
 from sild.protocol.globalconf.lookup import GlobalConf
+from sild.protocol.ids import file_name_part
 
 _PREFIX = "verificationconf/"
 
@@ -19,7 +19,7 @@ def verification_files(conf: GlobalConf) -> Mapping[str, bytes]:
     files: dict[str, bytes] = {}
     kind = PartKind.SHARED_PARAMETERS
     for instance in conf.instances.values():
-        folder = quote_plus(instance.instance, safe="*").replace("~", "%7E")
+        folder = file_name_part(instance.instance)
         name = f"{_PREFIX}{folder}/{kind.file_name}"
         files[name] = instance.contents[kind].data
         metadata = {"configurationVersion": str(instance.version)}

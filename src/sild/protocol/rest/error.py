@@ -4,13 +4,13 @@ import json
 import re
 
 from sild.protocol.rest.headers import ERROR, Field
+from sild.protocol.safexml import NOT_XML
 
 _XML_TYPES = {
     "text/xml": "text/xml",
     "application/xml": "application/xml",
     "text/*": "text/xml",
 }
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
 _NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]+")
 _CODE_LIMIT = 500
@@ -39,4 +39,4 @@ def write_rest_error(code: str, message: str, detail: str, accept: str | None) -
 
 
 def _escape(text: str) -> str:
-    return _NOT_XML.sub("", text).translate(_XML_ESCAPES)
+    return NOT_XML.sub("", text).translate(_XML_ESCAPES)

@@ -5,7 +5,6 @@ in the digests and the time. The canonical bytes that are digested and signed ar
 it from the same text, so nothing is parsed or canonicalised on the way.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +19,7 @@ from sild.protocol.algorithms import (
 )
 from sild.protocol.errors import CannotCreateSignature
 from sild.protocol.pki.certificate import Certificate
+from sild.protocol.safexml import NOT_XML
 from sild.protocol.signature.base64text import encode_base64
 from sild.protocol.signature.form import (
     NAMESPACES,
@@ -32,7 +32,6 @@ from sild.protocol.signature.form import (
 from sild.protocol.signature.names import MESSAGE, SIG_HASH_CHAIN_RESULT
 
 _MIME_TYPES = {MESSAGE: b"text/xml", SIG_HASH_CHAIN_RESULT: b"application/hash-chain-result"}
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNSIGNED = "<xades:UnsignedProperties><xades:UnsignedSignatureProperties>"
 _HEAD = (
     PROLOGUE + b"<asic:XAdESSignatures " + NAMESPACES + b'><ds:Signature Id="signature">'
@@ -193,7 +192,7 @@ def _signed_properties(uri: str, certificate: Certificate) -> bytes:
 
 def _cert(certificate: Certificate) -> str:
     """What a Cert element holds: the certificate's digest, issuer and serial number."""
-    if _NOT_XML.search(certificate.issuer_text):
+    if NOT_XML.search(certificate.issuer_text):
         raise CannotCreateSignature(
             f"the issuer name {certificate.issuer_text!r} cannot stand in XML"
         )

@@ -1,15 +1,12 @@
 """SOAP 1.1 faults, read and written."""
 
-import re
-
 from sild.protocol.errors import InvalidMessage, InvalidSoap, InvalidXml, PeerFault
-from sild.protocol.safexml import Element, XmlLimits, children, find_child_text, qualified
+from sild.protocol.safexml import NOT_XML, Element, XmlLimits, children, find_child_text, qualified
 from sild.protocol.soap.envelope import SOAP, read_envelope
 
 _FAULT = qualified(SOAP, "Fault")
 _LIMITS = XmlLimits(size=1_048_576, depth=200)
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Peers write the discouraged controls as references, so that their documents stay readable.
 _ESCAPES = {
     ord("&"): "&amp;",
@@ -22,7 +19,7 @@ _ESCAPES = {
 
 def escape_text(text: str) -> str:
     """A text as character data of XML 1.0, without the characters that XML cannot hold."""
-    return _NOT_XML.sub("", text).translate(_ESCAPES)
+    return NOT_XML.sub("", text).translate(_ESCAPES)
 
 
 def write_fault(code: str, message: str, detail: str | None = None) -> bytes:
