@@ -1,0 +1,67 @@
+"""Writes docs/settings.md from the settings classes; its argument is that path."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from sild.servers.settings import SecurityServerSettings
+
+_HEAD = """\
+# Settings of a security server
+
+They stand in `HOME/sild.toml`, each in its section, or in the environment as
+`SILD_<SECTION>_<NAME>`; unknown names are errors. `sild security-server --home HOME --check` prints
+what would be used. This page is written by `tools/settings_page.py` from the settings classes.
+"""
+
+
+def _meanings(section: type) -> dict[str, str]:
+    """What stands below each field of a class; the field above it speaks for those without."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    field = ""
+    for each in tree.body:
+        match each:
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                field = name
+                found[field] = ""
+            case ast.Expr(value=ast.Constant(value=str(text))) if field:
+                found[field] = " ".join(text.split())
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, Enum):
+        value = value.value
+    return f"`{json.dumps(list(value) if isinstance(value, tuple) else value, default=str)}`"
+
+
+def _sections() -> Iterator[str]:
+    whole = SecurityServerSettings()
+    for section in dataclasses.fields(whole):
+        values = getattr(whole, section.name)
+        yield f"\n## [{section.name.replace('_', '-')}]\n"
+        yield "| name | default | what it is |\n|---|---|---|"
+        meanings = _meanings(type(values))
+        for field in dataclasses.fields(values):
+            default, meaning = _shown(getattr(values, field.name)), meanings[field.name]
+            yield f"| `{field.name.replace('_', '-')}` | {default} | {meaning} |"
+
+
+def page() -> str:
+    """The whole page."""
+    return _HEAD + "\n".join(_sections()) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
