@@ -1,0 +1,1 @@
+"""REST for people and scripts: the published management contracts."""

@@ -1,0 +1,1 @@
+"""The Central Server's management API."""

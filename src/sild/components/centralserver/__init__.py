@@ -1,0 +1,1 @@
+"""Registers members and servers, and publishes the global configuration."""
