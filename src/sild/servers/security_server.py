@@ -2,27 +2,22 @@
 
 import logging
 import os
-import resource
-import traceback
-from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 from sild.runtime.logs import configure_logs
-from sild.runtime.loop import run
 from sild.runtime.settings import read_settings
-from sild.runtime.supervise import Child, Fork, Supervisor, end_with_parent
+from sild.runtime.supervise import Child, Fork, Supervisor
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.layout import Layout
+from sild.servers.processes import raise_descriptor_limit, run_apart, run_process
 from sild.servers.server_tls import information_system_policy, server_policy
 from sild.servers.settings import SecurityServerSettings
 
 _LOG = logging.getLogger(__name__)
 
-_DESCRIPTORS = 65536
 # Imported once, before the processes fork: they share the memory, and start at once.
 _PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worker")
 
@@ -51,12 +46,12 @@ def run_security_server(home: Path) -> int:
     """Run a security server until it is told to stop; gives the exit code."""
     # Whatever any of its processes writes anywhere is for its user alone.
     os.umask(0o077)
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     layout = Layout(home.absolute())
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_home(layout, settings)
-    if code := _run_apart(partial(_migrations, layout, settings)):
+    if code := run_apart(partial(_migrations, layout, settings)):
         return code
     children = [
         Child("signer", Fork(partial(_signer, layout, settings)), stage=0, prefixed=False),
@@ -76,61 +71,33 @@ def run_security_server(home: Path) -> int:
     return 0
 
 
-def _run_apart(function: Callable[[], int]) -> int:
-    """The exit code of a function in a process of its own, with which its memory goes."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            end_with_parent()
-            code = function()
-        except BaseException:  # noqa: BLE001 - the end of a process
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
     from sild.runtime.database import DatabaseError  # noqa: PLC0415 - for this process alone
     from sild.servers.databases import migrate_databases  # noqa: PLC0415 - so is this
 
     try:
         migrating = partial(migrate_databases, layout, settings.message_log)
-        return _process("migrations", settings, migrating)
+        return run_process("migrations", settings.logs, migrating)
     except DatabaseError as error:
         _LOG.error("%s", error)
         return 1
 
 
-def _raise_descriptor_limit() -> None:
-    # What is given by default is used up by as many connections as one listener may have.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _process(
-    name: str, settings: SecurityServerSettings, main: Callable[[], Coroutine[Any, Any, int | None]]
-) -> int:
-    configure_logs(settings.logs, name)
-    return run(main()) or 0
-
-
 def _signer(layout: Layout, settings: SecurityServerSettings) -> int:
     from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
 
-    return _process("signer", settings, partial(run_signer, layout, settings))
+    return run_process("signer", settings.logs, partial(run_signer, layout, settings))
 
 
 def _control(layout: Layout, settings: SecurityServerSettings) -> int:
     from sild.servers.control import run_control  # noqa: PLC0415 - preloaded by the supervisor
 
-    return _process("control", settings, partial(run_control, layout, settings))
+    return run_process("control", settings.logs, partial(run_control, layout, settings))
 
 
 def _worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:
     from sild.servers.worker import run_worker  # noqa: PLC0415 - preloaded by the supervisor
 
-    return _process(f"worker-{number}", settings, partial(run_worker, layout, settings, number))
+    return run_process(
+        f"worker-{number}", settings.logs, partial(run_worker, layout, settings, number)
+    )

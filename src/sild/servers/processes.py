@@ -1,0 +1,45 @@
+"""What the processes of every server have in common."""
+
+import os
+import resource
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sild.runtime.logs import LogSettings, configure_logs
+from sild.runtime.loop import run
+from sild.runtime.supervise import end_with_parent
+
+_DESCRIPTORS = 65536
+
+
+def run_apart(function: Callable[[], int]) -> int:
+    """The exit code of a function in a process of its own, with which its memory goes."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            end_with_parent()
+            code = function()
+        except BaseException:  # noqa: BLE001 - the end of a process
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process and its children open as many files as they may."""
+    # What is given by default is used up by as many connections as one listener may have.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def run_process(
+    name: str, logs: LogSettings, main: Callable[[], Coroutine[Any, Any, int | None]]
+) -> int:
+    """Run a process's main coroutine, with its logs; gives the exit code."""
+    configure_logs(logs, name)
+    return run(main()) or 0
