@@ -25,6 +25,8 @@ class SigningCertificate:
     chain: tuple[bytes, ...]
     ocsp: tuple[bytes, ...]
     batch: bool
+    pss: bool = False
+    """Whether its RSA key signs by RSA-PSS, as the settings of its device may say."""
 
 
 @dataclass(frozen=True, slots=True)

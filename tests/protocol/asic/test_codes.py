@@ -156,6 +156,37 @@ def test_a_token_whose_signature_is_broken_is_not_borne_out_by_its_signer(make):
     assert code_of(container) == "mlog.timestamp_signer_verification_failed"
 
 
+_SHA512 = bytes.fromhex("608648016503040203")
+
+
+def token_with_hash(last, imprint_of=None):
+    """The code of a token whose imprint is by another hash than its signer has signed."""
+
+    class Renaming:
+        def token(self, data, **wish):
+            changed = TSA.token(data, **wish).replace(_SHA512, _SHA512[:-1] + bytes((last,)), 1)
+            if imprint_of is not None:
+                changed = changed.replace(hashlib.sha512(data).digest(), imprint_of(data), 1)
+            return changed
+
+    (signed,) = SIGNER.sign(ONE)
+    return code_of(stamped(signed, ONE, tsa=Renaming()))
+
+
+@pytest.mark.parametrize("last", [1, 8, 11, 12], ids=["sha256", "sha3", "shake128", "shake256"])
+def test_a_token_with_an_imprint_by_another_hash_is_over_other_bytes(last):
+    assert token_with_hash(last) == "malformed_signature"
+
+
+def test_an_imprint_by_a_hash_of_any_length_is_taken_at_that_of_the_reference():
+    code = token_with_hash(12, lambda data: hashlib.shake_256(data).digest(64))
+    assert code == "mlog.timestamp_signer_verification_failed"
+
+
+def test_an_imprint_by_a_hash_that_nobody_knows_is_an_internal_error():
+    assert token_with_hash(0x43) == "internal_error"
+
+
 def test_a_token_over_other_bytes_is_malformed_whatever_else_is_wrong_with_it():
     (signed,) = SIGNER.sign(TWO)
     container = stamped_together(signed, TWO, tsa=TSA)

@@ -9,6 +9,9 @@ from sild.protocol.globalconf.extensions import (
     read_fetch_interval,
     read_monitoring,
     read_next_update,
+    write_fetch_interval,
+    write_monitoring,
+    write_next_update,
 )
 from sild.protocol.ids import ClientId
 
@@ -18,6 +21,25 @@ def test_each_part_is_read():
     assert read_fetch_interval(FETCHINTERVAL) == 500
     assert read_next_update(NEXTUPDATE) is False
     assert read_next_update(NEXTUPDATE.replace(b"false", b"1")) is True
+
+
+@pytest.mark.parametrize(
+    "client", [None, ClientId("DEV", "GOV", "M1"), ClientId("DEV", "GOV", "M1", "MON<1>")]
+)
+def test_a_monitoring_part_that_is_written_is_read_back(client):
+    assert read_monitoring(write_monitoring(client)) == client
+
+
+def test_the_other_parts_that_are_written_are_read_back():
+    assert read_fetch_interval(write_fetch_interval(77)) == 77
+    assert read_next_update(write_next_update(True)) is True
+    assert read_next_update(write_next_update(False)) is False
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_what_cannot_be_an_interval_is_not_written(seconds):
+    with pytest.raises(MalformedGlobalConf):
+        write_fetch_interval(seconds)
 
 
 def test_a_monitoring_part_may_name_nobody():

@@ -18,7 +18,7 @@ PRIVATE = sample_private(anchors=(PARTNER,))
 
 @pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
 def test_what_is_written_is_read_back_in_every_version(version):
-    assert read_private_parameters(write_private_parameters(PRIVATE), version) == PRIVATE
+    assert read_private_parameters(write_private_parameters(PRIVATE, version), version) == PRIVATE
 
 
 def test_the_certificate_of_the_registration_service_may_be_left_out():
@@ -63,6 +63,12 @@ def test_a_document_against_the_rules_is_refused(old, new):
 def test_a_version_that_is_not_supported_is_refused():
     with pytest.raises(MalformedGlobalConf):
         read_private_parameters(write_private_parameters(PRIVATE), 1)
+
+
+@pytest.mark.parametrize("version", [1, 7])
+def test_no_other_version_is_written(version):
+    with pytest.raises(MalformedGlobalConf):
+        write_private_parameters(PRIVATE, version)
 
 
 @given(st.binary(max_size=200))

@@ -1,10 +1,12 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki_builder import key_of, sign_with
 from sild.protocol.errors import IncorrectCertificate
-from sild.protocol.pki.csr import CertificateUse, prepare_csr
+from sild.protocol.pki.csr import CertificateUse, csr_pem, prepare_csr
 from sild.protocol.pki.names import write_name
 
 SUBJECT = write_name([("C", "EE"), ("O", "COM"), ("CN", "222")])
@@ -60,3 +62,26 @@ def test_what_is_no_dns_name_is_refused(dns_name):
 def test_the_digest_to_sign_is_that_of_the_request():
     unsigned = prepare_csr(SUBJECT, key_of().public_key(), CertificateUse.SIGNING)
     assert unsigned.digest_to_sign == unsigned.algorithm.digest_algorithm.digest(unsigned.tbs)
+
+
+def test_a_request_of_an_rsa_key_may_be_signed_by_pss():
+    key = key_of("rsa")
+    unsigned = prepare_csr(SUBJECT, key.public_key(), CertificateUse.SIGNING, pss=True)
+    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    csr = x509.load_der_x509_csr(unsigned.finish(key.sign(unsigned.tbs, scheme, hashes.SHA256())))
+    assert csr.is_signature_valid
+    assert unsigned.algorithm.name == "PSS_SHA256"
+
+
+def test_an_ec_key_signs_as_ever():
+    unsigned = prepare_csr(SUBJECT, key_of("ec").public_key(), CertificateUse.SIGNING, pss=True)
+    assert unsigned.algorithm.name == "ECDSA_SHA256"
+
+
+def test_a_request_in_pem_is_the_same_request():
+    key = key_of("rsa")
+    unsigned = prepare_csr(SUBJECT, key.public_key(), CertificateUse.SIGNING)
+    der = unsigned.finish(sign_with(key, unsigned.tbs, hashes.SHA256()))
+    pem = csr_pem(der)
+    assert x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER) == der
+    assert max(map(len, pem.splitlines())) <= 64

@@ -39,6 +39,16 @@ def order_archives(archives: list[NamedArchive], start: str | None) -> list[Name
     return ordered
 
 
+def check_reached(ordered: list[NamedArchive], known: str) -> None:
+    """Raise BrokenChain where no archive ends with a digest that one has ended with before."""
+    if known not in {named.archive.last_digest for named in ordered}:
+        last = ordered[-1]
+        raise BrokenChain(
+            f"the chain ends with {last.name}, whose last digest is {last.archive.last_digest}, and"
+            f" no archive ends with {known}: what followed was removed, or all of it replaced"
+        )
+
+
 def _by_previous(archives: list[NamedArchive]) -> dict[str, NamedArchive]:
     after: dict[str, NamedArchive] = {}
     for named in archives:

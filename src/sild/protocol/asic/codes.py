@@ -53,6 +53,8 @@ _XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
 _PROPERTIES_TYPE = "http://uri.etsi.org/01903#SignedProperties"
 _EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _READ_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+# Digests of any length, and the length that the reference's library takes of them.
+_EXTENDABLE = {"shake128": (hashlib.shake_128, 32), "shake256": (hashlib.shake_256, 64)}
 
 
 class TimestampSignerRefused(TrustError):
@@ -87,12 +89,20 @@ def stamp_refusal(error: TimestampRefused, token: bytes, stamped: bytes) -> Prot
     except _READ_ERRORS:
         return error
     try:
-        digest = hashlib.new(hash_name, stamped, usedforsecurity=False).digest()
+        digest = _digest(hash_name, stamped)
     except ValueError:
         return ProtocolError(error.message)
     if digest != stated:
         return MalformedSignature("the time-stamp is over other bytes")
     return TimestampSignerRefused(error.message)
+
+
+def _digest(hash_name: str, data: bytes) -> bytes:
+    """The digest by a hash of this name; raises ValueError where the reference knows none."""
+    if (extendable := _EXTENDABLE.get(hash_name)) is not None:
+        function, size = extendable
+        return function(data).digest(size)
+    return hashlib.new(hash_name, data, usedforsecurity=False).digest()
 
 
 # The hash chain

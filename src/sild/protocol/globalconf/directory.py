@@ -313,6 +313,7 @@ class UnsignedDirectory:
     certificate: Certificate
     algorithm: SignatureAlgorithm
     boundaries: Boundaries
+    certificate_digest: DigestAlgorithm = DigestAlgorithm.SHA512
 
     @property
     def digest_to_sign(self) -> bytes:
@@ -323,7 +324,7 @@ class UnsignedDirectory:
         """The whole MIME entity; an ECDSA signature is given in DER."""
         mixed = f"multipart/mixed; charset=UTF-8; boundary={self.boundaries.contents}"
         related = f"multipart/related; charset=UTF-8; boundary={self.boundaries.envelope}"
-        hashed = DigestAlgorithm.SHA512
+        hashed = self.certificate_digest
         digest = base64.b64encode(hashed.digest(self.certificate.der)).decode("ascii")
         headers = (
             ("Content-Type", _BINARY),
@@ -345,6 +346,7 @@ def prepare_directory(
     certificate: Certificate,
     algorithm: SignatureAlgorithm,
     boundaries: Boundaries,
+    certificate_digest: DigestAlgorithm = DigestAlgorithm.SHA512,
 ) -> UnsignedDirectory:
     """The directory as a central server writes it, for the certificate's key to sign."""
     head = write_headers(
@@ -352,7 +354,7 @@ def prepare_directory(
     )
     parts = (_write_part(part) for part in contents.parts)
     signed = write_multipart((head, *parts), boundaries.contents)
-    return UnsignedDirectory(signed, certificate, algorithm, boundaries)
+    return UnsignedDirectory(signed, certificate, algorithm, boundaries, certificate_digest)
 
 
 def _write_part(part: Part) -> bytes:

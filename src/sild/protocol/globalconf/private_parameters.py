@@ -23,7 +23,7 @@ _SCHEMAS = {
     2: "globalconf/v2/private-parameters.xsd",
     **dict.fromkeys((3, 4, 5, 6), "globalconf/v3/private-parameters.xsd"),
 }
-_WRITTEN_VERSION = 6
+_LATEST_VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,16 @@ def read_private_parameters(data: bytes, version: int) -> PrivateParameters:
         )
 
 
-def write_private_parameters(parameters: PrivateParameters) -> bytes:
-    """The private parameters as a document of version 6; raises MalformedGlobalConf."""
+def write_private_parameters(
+    parameters: PrivateParameters, version: int = _LATEST_VERSION
+) -> bytes:
+    """The private parameters as a document of a version; raises MalformedGlobalConf.
+
+    All versions say the same.
+    """
     with refusing(MalformedGlobalConf, "the private parameters"):
+        if version not in _SCHEMAS:
+            raise InvalidXml(f"version {version} is not supported")
         root = new_document("conf")
         sub_element(root, "instanceIdentifier", parameters.instance)
         for anchor in parameters.anchors:
@@ -85,4 +92,4 @@ def write_private_parameters(parameters: PrivateParameters) -> bytes:
         )
         interval = str(parameters.timestamping_interval_seconds)
         sub_element(root, "timeStampingIntervalSeconds", interval)
-        return write_document(root, _SCHEMAS[_WRITTEN_VERSION])
+        return write_document(root, _SCHEMAS[version])

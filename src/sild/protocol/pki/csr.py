@@ -3,6 +3,7 @@
 Prepared here, signed by whoever holds the key, finished here.
 """
 
+import base64
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,6 +19,21 @@ _KEY_USAGE = "2.5.29.15"
 _ALTERNATIVE_NAME = "2.5.29.17"
 _RSA_SHA256 = der.algorithm("1.2.840.113549.1.1.11")
 _ECDSA_SHA256 = der.algorithm("1.2.840.10045.4.3.2", b"")
+_SHA256 = der.algorithm("2.16.840.1.101.3.4.2.1")
+_MGF1 = der.sequence(der.identifier("1.2.840.113549.1.1.8"), _SHA256)
+# RFC 4055, 3.1: digest, mask, and the length of the salt.
+_PSS_SHA256 = der.algorithm(
+    "1.2.840.113549.1.1.10",
+    der.sequence(
+        der.tagged(0xA0, _SHA256), der.tagged(0xA1, _MGF1), der.tagged(0xA2, der.integer(32))
+    ),
+)
+_ALGORITHMS = {
+    KeyFamily.RSA: _RSA_SHA256,
+    KeyFamily.RSA_PSS: _PSS_SHA256,
+    KeyFamily.EC: _ECDSA_SHA256,
+}
+_PEM_LINE = 64
 _DNS_NAME_LIMIT = 253
 
 
@@ -44,15 +60,21 @@ class UnsignedCsr:
 
     def finish(self, signature: bytes) -> bytes:
         """The whole request in DER; an ECDSA signature is given in DER too."""
-        rsa = self.algorithm.family is KeyFamily.RSA
-        return der.sequence(self.tbs, _RSA_SHA256 if rsa else _ECDSA_SHA256, der.bits(signature))
+        return der.sequence(self.tbs, _ALGORITHMS[self.algorithm.family], der.bits(signature))
 
 
 def prepare_csr(
-    subject: bytes, public_key: PublicKeyTypes, use: CertificateUse, dns_name: str | None = None
+    subject: bytes,
+    public_key: PublicKeyTypes,
+    use: CertificateUse,
+    dns_name: str | None = None,
+    *,
+    pss: bool = False,
 ) -> UnsignedCsr:
-    """A request for a subject in DER, to be signed with SHA-256."""
+    """A request for a subject in DER, to be signed with SHA-256; an RSA key may sign by PSS."""
     algorithm = SignatureAlgorithm.for_key(public_key, DigestAlgorithm.SHA256)
+    if pss and algorithm.family is KeyFamily.RSA:
+        algorithm = SignatureAlgorithm.PSS_SHA256
     extensions = [der.sequence(der.identifier(_KEY_USAGE), der.octets(use.value))]
     if dns_name:
         extensions.insert(0, _alternative_name(dns_name))
@@ -62,6 +84,14 @@ def prepare_csr(
     key = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     tbs = der.sequence(der.integer(0), subject, key, der.tagged(0xA0, attribute))
     return UnsignedCsr(tbs, algorithm)
+
+
+def csr_pem(request: bytes) -> bytes:
+    """A request in DER as PEM."""
+    text = base64.b64encode(request).decode("ascii")
+    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
+    begin, end = "-----BEGIN CERTIFICATE REQUEST-----", "-----END CERTIFICATE REQUEST-----"
+    return "\n".join([begin, *lines, end, ""]).encode("ascii")
 
 
 def _alternative_name(dns_name: str) -> bytes:

@@ -1,0 +1,1 @@
+"""PR-MSERV: the eleven management requests."""
