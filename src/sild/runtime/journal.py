@@ -19,6 +19,8 @@ from typing import Self
 
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import make_private_directory
+from sild.runtime.journal_mark import Mark, check_mark, find_mark
+from sild.runtime.journal_reading import read_records, read_recoverable, release_records
 from sild.runtime.journal_segments import (
     HEADER_SIZE,
     RECORD_SIZE,
@@ -26,17 +28,13 @@ from sild.runtime.journal_segments import (
     JournalCorrupt,
     JournalError,
     JournalLocked,
-    Mark,
     Position,
     Record,
     Segment,
     checksum,
     create_segment,
-    find_mark,
     locked,
-    read_records,
     record_head,
-    release_records,
     segment_numbers,
     segment_path,
 )
@@ -51,6 +49,7 @@ __all__ = [
     "Position",
     "Record",
     "read_records",
+    "read_recoverable",
     "release_records",
 ]
 
@@ -69,6 +68,8 @@ class JournalLimits:
 
     segment_bytes: int = 64 * 1024**2
     segment_age: float = 300.0
+    first_segment: int = 1
+    """What a journal without any segment begins with."""
     record_bytes: int = 32 * 1024**2
     group_bytes: int = 4 * 1024**2
     waiting_bytes: int = 128 * 1024**2
@@ -119,6 +120,7 @@ class Journal:
         with contextlib.ExitStack() as opened:
             make_private_directory(directory)
             opened.enter_context(locked(directory))
+            check_mark(directory)
             self._mark = Mark(directory)
             opened.callback(self._mark.close)
             self._segment = self._recover()
@@ -221,12 +223,13 @@ class Journal:
                 if segment.size < successor.header.previous_end:
                     raise JournalCorrupt(f"{segment.path}, offset {segment.size}: ends too early")
         if not numbers:
-            return self._begin(1, 0)
+            return self._begin(self._limits.first_segment, 0)
         with Segment(self._directory, numbers[-1]) as newest:
             marked_end = mark.offset if mark and mark.segment == numbers[-1] else 0
             end, count = newest.find_durable_end(marked_end)
             self._cut(newest, end)
-            if count == 0:
+            # Only the mark tells that it was empty before, so that no position is given again.
+            if count == 0 and mark == Position(numbers[-1], HEADER_SIZE):
                 return self._begin(numbers[-1], newest.header.previous_end)
         return self._begin(numbers[-1] + 1, end)
 

@@ -1,4 +1,4 @@
-"""The files of a journal: what their bytes say, how far they are durable, and how they are read.
+"""The segments of a journal: what their bytes say, and what of them is good.
 
 A directory holds numbered segments and a mark. A segment is a header and then records:
 
@@ -8,8 +8,7 @@ A directory holds numbered segments and a mark. A segment is a header and then r
             durable when this one was written 8, checksum of the payload 4, of the rest 4, payload
 
 All numbers are big-endian, checksums CRC-32. A segment that has a successor ends where the
-successor's header says. The newest ends where the mark says: a small file that the writer updates
-after each sync and nobody syncs, so that it may be behind the truth but never ahead of it.
+successor's header says. The newest ends where the mark says (`journal_mark.py`).
 
 The salt is random, so that no payload can pass for records. The count of durable records is what
 tells damage from the torn end of a crash: bytes that were durable before a later record was
@@ -35,12 +34,10 @@ _MAGIC = b"SILDJRNL"
 _VERSION = 1
 _HEADER = struct.Struct(">8sHHIQQ")
 _RECORD = struct.Struct(">IIQQI")
-_MARK = struct.Struct(">QQ")
 _CHECKSUM = struct.Struct(">I")
 
 HEADER_SIZE = _HEADER.size + _CHECKSUM.size
 RECORD_SIZE = _RECORD.size + _CHECKSUM.size
-_MARK_SIZE = _MARK.size + _CHECKSUM.size
 
 _NAME = re.compile(r"([0-9]{10})\.journal")
 _READ_AHEAD = 256 * 1024
@@ -255,54 +252,6 @@ class Segment:
         return False
 
 
-class Mark:
-    """Up to where the newest segment is durable, told by the writer to the readers."""
-
-    def __init__(self, directory: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(_mark_path(directory), flags, 0o600)
-        try:
-            if os.fstat(descriptor).st_size < _MARK_SIZE:
-                os.pwrite(descriptor, bytes(_MARK_SIZE), 0)
-                os.fsync(descriptor)
-            # A store into memory where a write would give the interpreter away in the middle.
-            self._content = mmap.mmap(descriptor, _MARK_SIZE)
-        finally:
-            os.close(descriptor)
-
-    def write(self, position: Position) -> None:
-        """Let readers read up to here."""
-        fields = _MARK.pack(position.segment, position.offset)
-        self._content[:] = fields + _CHECKSUM.pack(zlib.crc32(fields))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._content.close()
-
-
-def find_mark(directory: Path) -> Position | None:
-    """Read the mark, if there is one."""
-    try:
-        descriptor = os.open(_mark_path(directory), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        # Read in the middle of a store, the checksum fails and the next reading is good.
-        for _ in range(10):
-            content = os.pread(descriptor, _MARK_SIZE, 0)
-            fields, stated = content[: _MARK.size], content[_MARK.size :]
-            if len(content) == _MARK_SIZE and _CHECKSUM.pack(zlib.crc32(fields)) == stated:
-                segment, offset = _MARK.unpack(fields)
-                return Position(segment, offset) if segment else None
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _mark_path(directory: Path) -> Path:
-    return directory / "durable"
-
-
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Be the only writer of the directory; raise JournalLocked when another is."""
@@ -316,69 +265,3 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def read_records(directory: Path, after: Position | None = None) -> Iterator[Record]:
-    """Read the durable records, or those after a position, in the order they were appended.
-
-    It ends where durability ends, and can be called again with the last position for what came
-    since. Any process may read while another appends. Raise JournalCorrupt for durable bytes that
-    are missing or changed, and for a position that the journal never gave.
-    """
-    # The mark first: a segment that it names is in the listing that follows.
-    mark = find_mark(directory)
-    numbers = segment_numbers(directory)
-    if after is not None:
-        _check_follows(directory, after, numbers)
-    if mark is None:
-        return
-    for number in numbers:
-        if number > mark.segment:
-            return
-        if after is not None and number < after.segment:
-            continue
-        end = mark.offset if number == mark.segment else _end_of(directory, number, numbers)
-        with Segment(directory, number) as segment:
-            start = HEADER_SIZE
-            if after is not None and number == after.segment:
-                if after.offset >= end:
-                    # A crash of the machine put the mark back; the writer will set it right.
-                    return
-                start = _end_of_record(segment, after.offset, end)
-            for found in segment.records(end, start):
-                yield Record(Position(number, found.offset), found.payload)
-
-
-def release_records(directory: Path, upto: Position) -> None:
-    """Delete the segments whose records all stand at or before a position."""
-    numbers = segment_numbers(directory)
-    for number in numbers[:-1]:
-        if number > upto.segment:
-            break
-        if number == upto.segment:
-            end = _end_of(directory, number, numbers)
-            with Segment(directory, number) as segment:
-                if _end_of_record(segment, upto.offset, end) != end:
-                    break
-        segment_path(directory, number).unlink(missing_ok=True)
-    sync_directory(directory)
-
-
-def _end_of(directory: Path, number: int, numbers: list[int]) -> int:
-    if number + 1 not in numbers:
-        raise JournalCorrupt(f"{segment_path(directory, number + 1)} is missing")
-    with Segment(directory, number + 1) as successor:
-        return successor.header.previous_end
-
-
-def _end_of_record(segment: Segment, offset: int, end: int) -> int:
-    for found in segment.records(end, offset):
-        return found.end
-    raise JournalCorrupt(f"{segment.path}, offset {offset}: no durable record begins there")
-
-
-def _check_follows(directory: Path, after: Position, numbers: list[int]) -> None:
-    if not numbers or after.segment > numbers[-1]:
-        raise JournalCorrupt(f"{segment_path(directory, after.segment)} is missing")
-    if after.segment + 1 < numbers[0]:
-        raise JournalCorrupt(f"{segment_path(directory, after.segment + 1)} is missing")

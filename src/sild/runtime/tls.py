@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from sild.runtime.distant_keys import DistantKey, DistantKeyError, use_distant_key
+
 # Group ffdhe2048 of RFC 7919, for the DHE suites of TLS 1.2.
 _FFDHE2048: Final = b"""-----BEGIN DH PARAMETERS-----
 MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
@@ -55,7 +57,7 @@ class TlsPolicy:
 class TlsIdentity:
     """What one side proves itself with: a private key and DER certificates, leaf first."""
 
-    key: CertificateIssuerPrivateKeyTypes
+    key: CertificateIssuerPrivateKeyTypes | DistantKey
     chain: tuple[bytes, ...]
 
 
@@ -162,16 +164,34 @@ def _context(protocol: int, policy: TlsPolicy) -> ssl.SSLContext:
 
 
 def _load_identity(context: ssl.SSLContext, identity: TlsIdentity) -> None:
+    chain = "".join(ssl.DER_cert_to_PEM_cert(each) for each in identity.chain).encode("ascii")
+    if isinstance(identity.key, DistantKey):
+        _load_distant(context, identity.key, chain)
+        return
     # The ssl module reads keys from files alone: this one lives in memory, for this call.
     password = secrets.token_hex(32)
     try:
         key = identity.key.private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode("ascii"))
         )
-        chain = "".join(ssl.DER_cert_to_PEM_cert(each) for each in identity.chain)
-        with _readable(key + chain.encode("ascii")) as path:
+        with _readable(key + chain) as path:
             context.load_cert_chain(path, password=password)
     except (ssl.SSLError, ValueError) as error:
+        raise TlsSetupError(f"the key and its certificates cannot be used: {error}") from error
+
+
+def _load_distant(context: ssl.SSLContext, key: DistantKey, chain: bytes) -> None:
+    native = _native_context(context)
+    if native is None:
+        raise TlsSetupError("this Python's OpenSSL cannot be reached for a key that is elsewhere")
+    library, pointer = native
+    with _readable(chain) as path:
+        if library.SSL_CTX_use_certificate_chain_file(pointer, path.encode()) != 1:
+            library.ERR_clear_error()
+            raise TlsSetupError("the certificates cannot be read")
+    try:
+        use_distant_key(pointer, key)
+    except DistantKeyError as error:
         raise TlsSetupError(f"the key and its certificates cannot be used: {error}") from error
 
 
@@ -219,6 +239,9 @@ def _openssl() -> ctypes.CDLL | None:
             ctypes.c_void_p,
         ]
         library.SSL_CTX_ctrl.restype = ctypes.c_long
+        chain_file = library.SSL_CTX_use_certificate_chain_file
+        chain_file.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        chain_file.restype = ctypes.c_int
         verify = library.SSL_CTX_set_cert_verify_callback
         verify.argtypes = [ctypes.c_void_p, _VerifyCallback, ctypes.c_void_p]
         verify.restype = None

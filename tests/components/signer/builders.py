@@ -52,7 +52,7 @@ class Signer:
     clock: TurnedClock
 
     async def key(self, usage=KeyUsage.SIGNING, algorithm=KeyAlgorithm.EC_P256):
-        return await self.tokens.generate_key("", usage, algorithm)
+        return await self.tokens.generate_key("0", "", usage, algorithm)
 
     async def certified(self, ca, usage=KeyUsage.SIGNING, *, member=OWNER, active=True, **wish):
         """A key with a registered certificate."""
@@ -80,27 +80,27 @@ def certify(ca, key, *, subject=None, **wish):
     )
 
 
-def opened(path, clock=None):
+def opened(path, clock=None, settings=SETTINGS):
     """The use cases over the files in a directory."""
     clock = clock or TurnedClock()
     store = KeyConfStore(path / "keyconf")
-    tokens = Tokens(SoftToken(path / "softtoken", clock, SETTINGS), store, SETTINGS)
-    return Signer(tokens, Certificates(tokens, store, clock), store, clock)
+    tokens = Tokens(SoftToken(path / "softtoken", clock, settings), store, settings)
+    return Signer(tokens, Certificates(tokens, store, clock, settings), store, clock)
 
 
 @asynccontextmanager
-async def logged_in(path):
+async def logged_in(path, settings=SETTINGS):
     """A signer over the files in a directory whose token is logged in, at NOON."""
     clock = TurnedClock()
     clock.turn_to(NOON)
-    signer = opened(path, clock)
-    if not signer.tokens.status().initialized:
+    signer = opened(path, clock, settings)
+    if not signer.tokens.token("0").initialized:
         await signer.tokens.initialize(PIN)
-    await signer.tokens.login(PIN)
+    await signer.tokens.login("0", PIN)
     try:
         yield signer
     finally:
-        signer.tokens.close()
+        await signer.tokens.close()
 
 
 def global_conf(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from components.signer.builders import OWNER, SERVER, certify, global_conf, logged_in
+from components.signer.builders import OWNER, SERVER, SETTINGS, certify, global_conf, logged_in
 from pki_builder import EJBCA, NOON, TestCa, Wish, build_certificate, key_of, name_of
 from sild.components.signer.acceptance import verify_importable
 from sild.components.signer.certificates import CertificateImport, RequestOrder
@@ -20,7 +21,13 @@ from sild.components.signer.errors import (
     WrongCertificateUsage,
 )
 from sild.model.services import InvalidConfiguration
-from sild.model.tokens import CertificateStatus, KeyAlgorithm, KeyUsage
+from sild.model.tokens import (
+    CERTIFICATE_MOVES,
+    CertificateEvent,
+    CertificateStatus,
+    KeyAlgorithm,
+    KeyUsage,
+)
 from sild.protocol.errors import GlobalConfOutdated, IncorrectCertificate
 from sild.protocol.ids import ClientId
 
@@ -99,7 +106,7 @@ async def test_what_the_profile_leaves_open_must_be_filled_in(tmp_path):
 async def test_a_request_is_made_only_while_somebody_is_logged_in(tmp_path):
     async with logged_in(tmp_path) as signer:
         key = await signer.key()
-        await signer.tokens.logout()
+        await signer.tokens.logout("0")
         with pytest.raises(TokenNotActive):
             await signer.certificates.generate_request(RequestOrder(key.id, SERVER, EJBCA))
 
@@ -279,3 +286,114 @@ async def test_a_subject_that_names_no_member_is_refused(ca):
     certificate = ca.issue(name_of(CN="M1")).certificate
     with pytest.raises(IncorrectCertificate):
         verify_importable(certificate.der, global_conf(ca), NOON)
+
+
+# Requests.
+
+
+async def test_a_request_can_be_had_again_in_both_forms(tmp_path):
+    async with logged_in(tmp_path) as signer:
+        key = await signer.key()
+        made = await signer.certificates.generate_request(RequestOrder(key.id, SERVER, EJBCA))
+        again = await signer.certificates.get_request(made.id)
+        assert again == made
+        assert x509.load_pem_x509_csr(made.pem) == x509.load_der_x509_csr(made.der)
+        with pytest.raises(RequestNotFound):
+            await signer.certificates.get_request("another")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_a_key_with_a_certificate_gets_another_only_where_that_is_allowed(
+    tmp_path, ca, allowed
+):
+    settings = replace(SETTINGS, allow_csr_for_key_with_certificate=allowed)
+    async with logged_in(tmp_path, settings) as signer:
+        key, _ = await signer.certified(ca)
+        order = RequestOrder(key.id, SERVER, EJBCA)
+        if allowed:
+            assert await signer.certificates.generate_request(order)
+            return
+        with pytest.raises(ActionNotPossible, match="has a certificate"):
+            await signer.certificates.generate_request(order)
+        assert signer.store.conf.get_key(key.id).requests == ()
+
+
+async def test_a_key_is_asked_for_nothing_but_its_use(tmp_path):
+    async with logged_in(tmp_path) as signer:
+        key = await signer.key(SIGNING)
+        with pytest.raises(WrongCertificateUsage):
+            await signer.certificates.generate_request(
+                RequestOrder(key.id, SERVER, EJBCA, usage=AUTHENTICATION)
+            )
+        order = RequestOrder(key.id, SERVER, EJBCA, usage=SIGNING)
+        assert await signer.certificates.generate_request(order)
+
+
+async def test_a_key_that_was_found_gets_its_use_with_its_first_request(tmp_path):
+    async with logged_in(tmp_path) as signer:
+        key = await signer.key(SIGNING)
+        await signer.store.change(lambda conf: conf.with_key(replace(key, usage=None)))
+        order = RequestOrder(key.id, SERVER, EJBCA)
+        with pytest.raises(InvalidConfiguration, match="used for"):
+            await signer.certificates.generate_request(order)
+        await signer.certificates.generate_request(replace(order, usage=SIGNING))
+        assert signer.store.conf.get_key(key.id).usage is SIGNING
+
+
+async def test_a_key_that_was_found_gets_its_use_with_its_first_certificate(tmp_path, ca):
+    async with logged_in(tmp_path) as signer:
+        key = await signer.key(SIGNING)
+        await signer.store.change(lambda conf: conf.with_key(replace(key, usage=None)))
+        certificate = certify(ca, key)
+        await signer.certificates.import_certificate(
+            CertificateImport(certificate.der, REGISTERED, member=OWNER)
+        )
+        assert signer.store.conf.get_key(key.id).usage is SIGNING
+
+
+async def test_a_certificate_that_is_only_on_its_token_is_of_no_use_before_it_is_imported(
+    tmp_path, ca
+):
+    async with logged_in(tmp_path) as signer:
+        key, certificate = await signer.certified(ca)
+        name = certificate.sha256.hex()
+
+        def found(conf):
+            _, entry = conf.get_certificate(name)
+            return conf.with_certificate(replace(entry, saved=False, active=False))
+
+        await signer.store.change(found)
+        with pytest.raises(ActionNotPossible, match="import"):
+            await signer.certificates.set_active(name, True)
+        entry = await signer.certificates.import_certificate(
+            CertificateImport(certificate.der, REGISTERED, active=True, member=OWNER)
+        )
+        assert signer.store.conf.get_key(key.id).certificates == (entry,)
+
+
+@pytest.mark.parametrize("status", CertificateStatus)
+@pytest.mark.parametrize("event", CertificateEvent)
+async def test_an_authentication_certificate_moves_as_the_table_says_and_no_other_way(
+    tmp_path, ca, status, event
+):
+    async with logged_in(tmp_path) as signer:
+        key, certificate = await signer.certified(ca, AUTHENTICATION)
+        name = certificate.sha256.hex()
+        await signer.certificates.set_status(name, status)
+        after = CERTIFICATE_MOVES.get((status, event))
+        if after is None:
+            with pytest.raises(ActionNotPossible):
+                await signer.certificates.move_certificate(name, event)
+        else:
+            await signer.certificates.move_certificate(name, event)
+        (entry,) = signer.store.conf.get_key(key.id).certificates
+        assert entry.status is (after or status)
+
+
+async def test_a_signing_certificate_is_not_registered(tmp_path, ca):
+    async with logged_in(tmp_path) as signer:
+        _, certificate = await signer.certified(ca)
+        with pytest.raises(ActionNotPossible):
+            await signer.certificates.move_certificate(
+                certificate.sha256.hex(), CertificateEvent.UNREGISTER
+            )

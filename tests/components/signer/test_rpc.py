@@ -52,14 +52,14 @@ async def served(tmp_path):
 
 async def test_a_key_is_made_certified_and_signs_over_the_sockets(served):
     control, worker = served
-    key = await control.generate_key("sign", KeyUsage.SIGNING, KeyAlgorithm.EC_P256)
+    key = await control.generate_key("0", "sign", KeyUsage.SIGNING, KeyAlgorithm.EC_P256)
     request = await control.generate_request(RequestOrder(key.id, SERVER, EJBCA))
     assert request.der[:1] == b"\x30"
     certificate = certify(TestCa.create(), key)
     entry = await control.import_certificate(
         CertificateImport(certificate.der, CertificateStatus.REGISTERED, True, OWNER)
     )
-    token = await control.status()
+    token = await control.token("0")
     assert token.logged_in
     assert token.keys[0].certificates == (entry,)
     assert token.keys[0].requests == ()
@@ -69,7 +69,7 @@ async def test_a_key_is_made_certified_and_signs_over_the_sockets(served):
 
 async def test_an_authentication_key_is_given_to_workers(served):
     control, worker = served
-    key = await control.generate_key("auth", KeyUsage.AUTHENTICATION, KeyAlgorithm.EC_P256)
+    key = await control.generate_key("0", "auth", KeyUsage.AUTHENTICATION, KeyAlgorithm.EC_P256)
     certificate = certify(TestCa.create(), key)
     name = certificate.sha256.hex()
     await control.import_certificate(CertificateImport(certificate.der, CertificateStatus.SAVED))
@@ -77,9 +77,9 @@ async def test_an_authentication_key_is_given_to_workers(served):
     assert private.public_key() == load_der_public_key(key.public_key)
     await control.set_active(name, active=True)
     await control.set_status(name, CertificateStatus.REGISTERED)
-    (entry,) = (await control.status()).keys[0].certificates
+    (entry,) = (await control.token("0")).keys[0].certificates
     assert (entry.active, entry.status) == (True, CertificateStatus.REGISTERED)
-    await control.logout()
+    await control.logout("0")
     with pytest.raises(TokenNotActive):
         await worker.auth_key(name)
 
@@ -89,15 +89,15 @@ async def test_refusals_cross_the_sockets_as_what_they_are(served):
     with pytest.raises(TokenInitialized):
         await control.initialize(PIN)
     with pytest.raises(PinIncorrect):
-        await control.login("wrong")
+        await control.login("0", "wrong")
     with pytest.raises(KeyNotFound):
         await worker.sign("A" * 40, DIGEST, ECDSA.uri)
     with pytest.raises(CertificateNotFound):
         await worker.auth_key("00" * 32)
-    key = await control.generate_key("auth", KeyUsage.AUTHENTICATION, KeyAlgorithm.EC_P256)
+    key = await control.generate_key("0", "auth", KeyUsage.AUTHENTICATION, KeyAlgorithm.EC_P256)
     with pytest.raises(CannotSign):
         await worker.sign(key.id, DIGEST, ECDSA.uri)
-    signing = await control.generate_key("sign", KeyUsage.SIGNING, KeyAlgorithm.EC_P256)
+    signing = await control.generate_key("0", "sign", KeyUsage.SIGNING, KeyAlgorithm.EC_P256)
     with pytest.raises(UnsupportedAlgorithm):
         await worker.sign(signing.id, DIGEST, "urn:nonsense")
     certificate = certify(TestCa.create(), signing, usage="authentication")
@@ -109,7 +109,7 @@ async def test_refusals_cross_the_sockets_as_what_they_are(served):
 
 async def test_a_worker_has_no_say_in_administration(served, tmp_path):
     _, worker = served
-    for name in ("login", "logout", "generate_key", "delete_key", "set_active", "status"):
+    for name in ("login", "logout", "generate_key", "delete_key", "set_active", "tokens"):
         assert not hasattr(worker, name)
 
 

@@ -1,6 +1,11 @@
 import hashlib
+import os
+import signal
 import stat
+import sys
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -11,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sild.components.signer.errors import (
     CannotSign,
+    KeyGenerationFailed,
     KeyNotFound,
     PinAttemptsLimited,
     PinIncorrect,
@@ -249,3 +255,133 @@ def test_a_key_is_handed_over_as_pkcs_8(token):
     made = token.generate(KeyAlgorithm.EC_P256)
     key = load_der_private_key(token.private_key(made.id), None)
     assert key.public_key() == load_der_public_key(made.public_key)
+
+
+# Another PIN.
+
+
+NEW = "Another-5678"
+
+
+def files_of(token):
+    return {path.name: path.read_bytes() for path in token._directory.iterdir()}
+
+
+def opens(directory, clock, pin):
+    """The keys that open with a PIN, which each process that starts tries."""
+    fresh = SoftToken(directory, clock, SETTINGS)
+    fresh.login(pin)
+    return fresh.available_keys
+
+
+def test_every_key_opens_with_the_new_pin_and_none_with_the_old(token, tmp_path, clock):
+    token.login(PIN)
+    keys = {token.generate(algorithm).id for algorithm in (KeyAlgorithm.EC_P256,) * 3}
+    before = files_of(token)
+    token.change_pin(PIN, NEW)
+    assert not token.is_logged_in
+    assert files_of(token).keys() == before.keys()
+    assert not set(files_of(token).values()) & set(before.values())
+    with pytest.raises(PinIncorrect):
+        token.login(PIN)
+    token.login(NEW)
+    assert token.available_keys == keys
+    assert opens(tmp_path / "softtoken", clock, NEW) == keys
+
+
+def test_the_pin_is_changed_only_by_who_knows_it_and_to_what_the_policy_allows(token):
+    with pytest.raises(TokenNotActive):
+        token.change_pin(PIN, NEW)
+    token.login(PIN)
+    before = files_of(token)
+    for old, new, refusal in (
+        ("wrong", NEW, PinIncorrect),
+        (PIN, "short", PinPolicyFailure),
+        (PIN, "", PinPolicyFailure),
+    ):
+        with pytest.raises(refusal):
+            token.change_pin(old, new)
+    assert files_of(token) == before
+    assert token.is_logged_in
+
+
+def test_guessing_is_slowed_down_here_as_well(token):
+    token.login(PIN)
+    for _ in range(SETTINGS.pin_free_attempts):
+        with pytest.raises(PinIncorrect):
+            token.change_pin("wrong", NEW)
+    with pytest.raises(PinAttemptsLimited):
+        token.change_pin(PIN, NEW)
+
+
+def killed_at(step, act):
+    """Do it in a process that is killed when it asks for its so-many-th change of the disk."""
+    pid = os.fork()
+    if pid == 0:
+        left = step
+
+        def count(event, _):
+            nonlocal left
+            if event in {"open", "os.rename", "os.remove"}:
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+
+
+def test_a_process_that_is_killed_at_any_moment_leaves_all_keys_under_one_pin(
+    token, tmp_path, clock
+):
+    token.login(PIN)
+    keys = {token.generate(KeyAlgorithm.EC_P256).id for _ in range(2)}
+    used, other, seen = PIN, NEW, set()
+    for step in range(200):
+        token.logout()
+        token.login(used)
+        killed = killed_at(step, partial(token.change_pin, used, other))
+        opened = {}
+        for pin in (used, other):
+            with suppress(PinIncorrect):
+                opened[pin] = opens(tmp_path / "softtoken", clock, pin)
+        ((pin, found),) = opened.items()
+        assert found == keys
+        assert killed or pin == other
+        assert {path.suffix for path in (tmp_path / "softtoken").iterdir()} == {".p12"}
+        seen.add((killed, pin == other))
+        if pin == other:
+            used, other = other, used
+        if not killed:
+            break
+    assert seen == {(True, False), (True, True), (False, True)}
+
+
+def test_a_disk_that_refuses_leaves_the_old_pin(token, tmp_path, clock):
+    token.login(PIN)
+    keys = {token.generate(KeyAlgorithm.EC_P256).id}
+    # A directory stands where the first key is to be written.
+    (tmp_path / "softtoken" / f"{min(keys)}.p12.next").mkdir()
+    with pytest.raises((KeyGenerationFailed, OSError)):
+        token.change_pin(PIN, NEW)
+    (tmp_path / "softtoken" / f"{min(keys)}.p12.next").rmdir()
+    assert opens(tmp_path / "softtoken", clock, PIN) == keys
+    assert {path.suffix for path in (tmp_path / "softtoken").iterdir()} == {".p12"}
+
+
+def test_keys_that_another_has_written_are_taken_over(token, tmp_path, clock):
+    """As on a server that follows another, whose files are copied to it."""
+    token.login(PIN)
+    other = SoftToken(tmp_path / "softtoken", clock, SETTINGS)
+    other.login(PIN)
+    made = other.generate(KeyAlgorithm.EC_P256)
+    assert made.id not in token.available_keys
+    token.rescan()
+    assert token.sign(made.id, DIGEST, ECDSA)
+    other.delete(made.id)
+    token.rescan()
+    assert token.available_keys == frozenset()

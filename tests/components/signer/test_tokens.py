@@ -47,23 +47,23 @@ def run(path, work):
 
     async def whole():
         tokens, store = opened(path)
-        if not tokens.status().initialized:
+        if not tokens.token("0").initialized:
             await tokens.initialize(PIN)
-        await tokens.login(PIN)
+        await tokens.login("0", PIN)
         try:
             return await work(tokens, store)
         finally:
-            tokens.close()
+            await tokens.close()
 
     return asyncio.run(whole())
 
 
 def test_a_key_is_there_after_a_restart(tmp_path):
     async def make(tokens, store):
-        return await tokens.generate_key("sign", SIGNING, P256)
+        return await tokens.generate_key("0", "sign", SIGNING, P256)
 
     async def look(tokens, store):
-        token = tokens.status()
+        token = tokens.token("0")
         signature = await tokens.sign(token.keys[0].id, DIGEST, ECDSA.uri)
         return token, signature
 
@@ -78,13 +78,13 @@ def test_a_key_is_there_after_a_restart(tmp_path):
 def test_the_status_says_whether_somebody_logged_in(tmp_path):
     async def work():
         tokens, _ = opened(tmp_path)
-        seen = [tokens.status()]
+        seen = [tokens.token("0")]
         await tokens.initialize(PIN)
-        seen.append(tokens.status())
-        await tokens.login(PIN)
-        seen.append(tokens.status())
-        await tokens.logout()
-        return [*seen, tokens.status()]
+        seen.append(tokens.token("0"))
+        await tokens.login("0", PIN)
+        seen.append(tokens.token("0"))
+        await tokens.logout("0")
+        return [*seen, tokens.token("0")]
 
     states = [(token.initialized, token.logged_in) for token in asyncio.run(work())]
     assert states == [(False, False), (True, False), (True, True), (True, False)]
@@ -92,7 +92,7 @@ def test_the_status_says_whether_somebody_logged_in(tmp_path):
 
 def test_many_rsa_signatures_are_made_side_by_side(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("", SIGNING, KeyAlgorithm.RSA_2048)
+        key = await tokens.generate_key("0", "", SIGNING, KeyAlgorithm.RSA_2048)
         signatures = [tokens.sign(key.id, DIGEST, RSA.uri) for _ in range(20)]
         return key, await asyncio.gather(*signatures)
 
@@ -103,7 +103,7 @@ def test_many_rsa_signatures_are_made_side_by_side(tmp_path):
 
 def test_an_authentication_key_signs_no_messages(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("auth", AUTHENTICATION, P256)
+        key = await tokens.generate_key("0", "auth", AUTHENTICATION, P256)
         with pytest.raises(CannotSign, match="authentication"):
             await tokens.sign(key.id, DIGEST, ECDSA.uri)
         assert await tokens.sign_as_server(key.id, DIGEST, ECDSA.uri)
@@ -113,7 +113,7 @@ def test_an_authentication_key_signs_no_messages(tmp_path):
 
 def test_a_signing_key_proves_no_server(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("sign", SIGNING, P256)
+        key = await tokens.generate_key("0", "sign", SIGNING, P256)
         with pytest.raises(CannotSign):
             await tokens.sign_as_server(key.id, DIGEST, ECDSA.uri)
 
@@ -133,7 +133,7 @@ def with_certificate(key, status=CertificateStatus.REGISTERED):
 
 def test_a_signing_key_never_leaves_the_signer(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("sign", SIGNING, P256)
+        key = await tokens.generate_key("0", "sign", SIGNING, P256)
         await store.change(with_certificate(key))
         with pytest.raises(WrongCertificateUsage):
             tokens.auth_key("ab" * 32)
@@ -145,10 +145,10 @@ def test_a_signing_key_never_leaves_the_signer(tmp_path):
 
 def test_the_key_of_an_authentication_certificate_is_given_while_somebody_is_logged_in(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("auth", AUTHENTICATION, P256)
+        key = await tokens.generate_key("0", "auth", AUTHENTICATION, P256)
         await store.change(with_certificate(key))
         assert tokens.auth_key("ab" * 32)[:1] == b"\x30"
-        await tokens.logout()
+        await tokens.logout("0")
         with pytest.raises(TokenNotActive):
             tokens.auth_key("ab" * 32)
 
@@ -158,9 +158,9 @@ def test_the_key_of_an_authentication_certificate_is_given_while_somebody_is_log
 def test_nothing_is_signed_after_a_logout(tmp_path):
     async def work(tokens, store):
         for algorithm, how in ((P256, ECDSA), (KeyAlgorithm.RSA_2048, RSA)):
-            await tokens.login(PIN)
-            key = await tokens.generate_key("", SIGNING, algorithm)
-            await tokens.logout()
+            await tokens.login("0", PIN)
+            key = await tokens.generate_key("0", "", SIGNING, algorithm)
+            await tokens.logout("0")
             with pytest.raises(TokenNotActive):
                 await tokens.sign(key.id, DIGEST, how.uri)
 
@@ -169,7 +169,7 @@ def test_nothing_is_signed_after_a_logout(tmp_path):
 
 def test_a_key_with_a_registered_authentication_certificate_is_not_deleted(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("auth", AUTHENTICATION, P256)
+        key = await tokens.generate_key("0", "auth", AUTHENTICATION, P256)
         await store.change(with_certificate(key))
         with pytest.raises(ActionNotPossible, match="unregister"):
             await tokens.delete_key(key.id)
@@ -184,7 +184,7 @@ def test_a_key_with_a_registered_authentication_certificate_is_not_deleted(tmp_p
 
 def test_labels_are_of_characters_that_people_can_read(tmp_path):
     async def work(tokens, store):
-        key = await tokens.generate_key("", SIGNING, P256)
+        key = await tokens.generate_key("0", "", SIGNING, P256)
         assert key.label == key.id
         await tokens.rename_key(key.id, "Member key")
         assert store.conf.get_key(key.id).label == "Member key"
@@ -196,7 +196,7 @@ def test_labels_are_of_characters_that_people_can_read(tmp_path):
 
 def test_guesses_sent_at_once_are_tried_one_after_another(tmp_path):
     async def work(tokens, store):
-        tries = (tokens.login(f"wrong-{number}") for number in range(10))
+        tries = (tokens.login("0", f"wrong-{number}") for number in range(10))
         outcomes = await asyncio.gather(*tries, return_exceptions=True)
         assert all(isinstance(outcome, PinIncorrect) for outcome in outcomes)
         assert sum("in a row" in str(outcome) for outcome in outcomes) == 7
@@ -218,7 +218,7 @@ def test_a_list_of_keys_of_a_newer_release_is_left_alone(tmp_path):
 
 def test_a_change_that_fails_changes_nothing(tmp_path):
     async def work(tokens, store):
-        await tokens.generate_key("a", SIGNING, P256)
+        await tokens.generate_key("0", "a", SIGNING, P256)
         before, saved = store.conf, (tmp_path / "keyconf").read_bytes()
         with pytest.raises(KeyNotFound):
             await store.change(lambda conf: conf.with_key(conf.get_key("B" * 40)))

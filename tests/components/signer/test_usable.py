@@ -30,7 +30,7 @@ def cache(tmp_path):
 
 
 def choose(signer, conf, cache, *, at=NOON, server=SERVER):
-    return choose_usable(signer.tokens.status(), Circumstances(server, conf, cache, at))
+    return choose_usable(signer.tokens.tokens(), Circumstances(server, conf, cache, at))
 
 
 async def test_a_good_certificate_signs_for_its_member(tmp_path, ca, cache):
@@ -110,7 +110,7 @@ async def test_a_certificate_that_is_not_registered_is_not_used(tmp_path, ca, ca
 
 async def test_nothing_is_used_while_nobody_is_logged_in(tmp_path, ca, cache):
     async def logout(signer, name):
-        await signer.tokens.logout()
+        await signer.tokens.logout("0")
 
     assert "logged in" in await refusal(tmp_path, ca, cache, logout)
 
@@ -199,7 +199,7 @@ async def test_responses_are_kept_fresh_for_active_registered_certificates(tmp_p
         await signer.certified(ca, active=False)
         _, saved = await signer.certified(ca)
         await signer.certificates.set_status(saved.sha256.hex(), CertificateStatus.SAVED)
-        assert certificates_to_watch(signer.tokens.status()) == (used,)
+        assert certificates_to_watch(signer.tokens.tokens()) == (used,)
 
 
 async def test_authentication_certificates_follow_the_global_configuration(tmp_path, ca):
@@ -210,7 +210,7 @@ async def test_authentication_certificates_follow_the_global_configuration(tmp_p
         listed, unlisted = global_conf(ca, auth=[certificate]), global_conf(ca)
 
         def changes(conf):
-            return statuses_to_set(signer.tokens.status(), conf, SERVER)
+            return statuses_to_set(signer.tokens.tokens(), conf, SERVER)
 
         assert changes(listed) == ()
         assert changes(unlisted) == ((name, CertificateStatus.GLOBAL_ERROR),)

@@ -223,9 +223,10 @@ def _signing_key(signing: SigningCertificate) -> SigningKey:
         (read_certificate(der), response)
         for der, response in zip(signing.chain, signing.ocsp[1:], strict=False)
     )
-    identity = SigningIdentity(
-        certificate, signing.ocsp[0], chain, SignatureAlgorithm.for_key(certificate.public_key)
-    )
+    algorithm = SignatureAlgorithm.for_key(certificate.public_key)
+    if signing.pss and algorithm is SignatureAlgorithm.RSA_SHA512:
+        algorithm = SignatureAlgorithm.PSS_SHA512
+    identity = SigningIdentity(certificate, signing.ocsp[0], chain, algorithm)
     return SigningKey(signing.member, signing.key_id, identity, signing.batch)
 
 

@@ -19,6 +19,7 @@ from sild.components.signer.tokens import Tokens
 from sild.model.services import InvalidConfiguration, InvalidMove
 from sild.model.tokens import (
     CertificateEntry,
+    CertificateEvent,
     CertificateStatus,
     Key,
     KeyAlgorithm,
@@ -29,7 +30,11 @@ from sild.protocol.algorithms import UnsupportedAlgorithm
 from sild.protocol.errors import IncorrectCertificate, InvalidIdentifier
 from sild.runtime.rpc import RpcOptions, RpcServer, connect_rpc, serve_rpc
 
-_SLOW_SECONDS = 60.0
+_SLOW = ("initialize", "login", "logout", "change_pin", "generate_key", "delete_key")
+_SLOW_SECONDS = 90.0
+# A device has 10 seconds by default, and up to as long as this to make up for a lost session.
+_SIGNING = ("sign", "sign_as_server", "generate_request")
+_SIGNING_SECONDS = 30.0
 
 
 class SignerForWorkers(Protocol):
@@ -42,35 +47,58 @@ class SignerForWorkers(Protocol):
         """
         ...
 
-    async def auth_key(self, sha256: str) -> bytes:
+    async def auth_key(self, sha256: str) -> bytes | None:
         """The private key of an authentication certificate, PKCS #8 in DER.
 
-        The certificate is named by the SHA-256 of its DER in lowercase hexadecimal.
+        None where it is in a device. The certificate is named by the SHA-256 of its DER in
+        lowercase hexadecimal.
         """
+        ...
+
+    async def sign_handshake(self, sha256: str, digest: bytes, algorithm: str) -> bytes:
+        """The signature of an authentication certificate's key in a TLS handshake, as `sign`."""
         ...
 
 
 class SignerForControl(Protocol):
     """What administration may ask; the use cases are described in `tokens` and `certificates`."""
 
-    async def status(self) -> Token:
-        """The token with its keys, requests and certificates."""
+    async def tokens(self) -> tuple[Token, ...]:
+        """Every token with its keys, requests and certificates, the software token first."""
+        ...
+
+    async def token(self, token_id: str) -> Token:
+        """One token; raises TokenNotFound. The software token is "0"."""
         ...
 
     async def initialize(self, pin: str) -> None:
-        """Set the token's PIN, once."""
+        """Set the software token's PIN, once."""
         ...
 
-    async def login(self, pin: str) -> None:
-        """Open the token's keys."""
+    async def login(self, token_id: str, pin: str) -> None:
+        """Open a token's keys."""
         ...
 
-    async def logout(self) -> None:
+    async def logout(self, token_id: str) -> None:
         """Close them."""
         ...
 
-    async def generate_key(self, label: str, usage: KeyUsage, algorithm: KeyAlgorithm) -> Key:
-        """Make a key."""
+    async def change_pin(self, token_id: str, old: str, new: str) -> None:
+        """Let a token's keys be opened by another PIN, and log out."""
+        ...
+
+    async def rename_token(self, token_id: str, label: str) -> None:
+        """Give a token another friendly name."""
+        ...
+
+    async def delete_token(self, token_id: str) -> None:
+        """Forget a token that is not there, with its keys."""
+        ...
+
+    async def generate_key(
+        self, token_id: str, label: str, usage: KeyUsage, algorithm: KeyAlgorithm | None = None
+    ) -> Key:
+        """Make a key on a token, of the settings' kind if none is said."""
         ...
 
     async def rename_key(self, key_id: str, label: str) -> None:
@@ -85,8 +113,16 @@ class SignerForControl(Protocol):
         """Make a certificate signing request."""
         ...
 
+    async def get_request(self, request_id: str) -> CertificateRequest:
+        """A request that was made, once more."""
+        ...
+
     async def import_certificate(self, order: CertificateImport) -> CertificateEntry:
         """Keep a certificate with its key."""
+        ...
+
+    async def move_certificate(self, sha256: str, event: CertificateEvent) -> None:
+        """Note what was done about an authentication certificate; raises ActionNotPossible."""
         ...
 
     async def set_active(self, sha256: str, active: bool) -> None:
@@ -121,12 +157,17 @@ class ServedControl:
         self.initialize = tokens.initialize
         self.login = tokens.login
         self.logout = tokens.logout
+        self.change_pin = tokens.change_pin
+        self.rename_token = tokens.rename_token
+        self.delete_token = tokens.delete_token
         self.generate_key = tokens.generate_key
         self.rename_key = tokens.rename_key
         self.delete_key = tokens.delete_key
         self.sign = tokens.sign
         self.sign_as_server = tokens.sign_as_server
         self.generate_request = certificates.generate_request
+        self.get_request = certificates.get_request
+        self.move_certificate = certificates.move_certificate
         self.import_certificate = certificates.import_certificate
         self.set_active = certificates.set_active
         self.set_status = certificates.set_status
@@ -134,9 +175,13 @@ class ServedControl:
         self.delete_request = certificates.delete_request
         self._tokens = tokens
 
-    async def status(self) -> Token:
-        """The token with its keys, requests and certificates."""
-        return self._tokens.status()
+    async def tokens(self) -> tuple[Token, ...]:
+        """Every token with its keys, requests and certificates."""
+        return self._tokens.tokens()
+
+    async def token(self, token_id: str) -> Token:
+        """One token with its keys, requests and certificates."""
+        return self._tokens.token(token_id)
 
 
 class ServedWorkers:
@@ -144,9 +189,10 @@ class ServedWorkers:
 
     def __init__(self, tokens: Tokens) -> None:
         self.sign = tokens.sign
+        self.sign_handshake = tokens.sign_handshake
         self._tokens = tokens
 
-    async def auth_key(self, sha256: str) -> bytes:
+    async def auth_key(self, sha256: str) -> bytes | None:
         """The private key of an authentication certificate."""
         return self._tokens.auth_key(sha256)
 
@@ -164,7 +210,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
 }
 OPTIONS = RpcOptions(
     errors=_ERRORS,
-    timeouts=dict.fromkeys(("initialize", "login", "generate_key", "delete_key"), _SLOW_SECONDS),
+    timeouts=dict.fromkeys(_SLOW, _SLOW_SECONDS),
 )
 
 

@@ -1,6 +1,11 @@
 """The signer's settings, named as the reference names its `[signer]` parameters."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from sild.model.tokens import KeyAlgorithm
+from sild.runtime.settings import Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,22 @@ class SignerSettings:
     """How long no PIN is tried after that; doubled with each further wrong one."""
     pin_longest_delay: float = 900.0
     signing_threads: int = 4
+    signing_key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA_2048
+    """What a signing key is where nothing else is said."""
+    authentication_key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA_2048
+    """What an authentication key is where nothing else is said."""
+    allow_csr_for_key_with_certificate: bool = False
+    """Whether a certificate may be requested for a key that has one."""
+    automatic_activate_auth_certificate: bool = False
+    """Whether an authentication certificate is used as soon as it is registered."""
+    devices_file: Path | None = None
+    """Where the PKCS #11 devices are listed, `devices.toml` in the server's home if not set."""
+    module_scan_interval: Annotated[float, Between(1)] = 60.0
+    """How often it is looked which hardware tokens there are."""
+    module_retry_interval: Annotated[float, Between(0.1)] = 10.0
+    """How often while one that was there is not."""
+    keep_pins: bool = True
+    """Whether PINs outlive the end of the process that holds the keys, in memory alone."""
 
 
 @dataclass(frozen=True, slots=True)

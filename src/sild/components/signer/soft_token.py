@@ -2,16 +2,17 @@
 
     softtoken/.softtoken.p12        a key of no other use: who can open it knows the PIN
     softtoken/<KEYID>.p12           a key; its id is 20 random bytes in uppercase hexadecimal
+    softtoken/*.p12.next            the same under a new PIN, on the way to take its place
+    softtoken/.new-pin              says that those are complete
 
-Each is PKCS #12 with a self-signed `CN=KeyHolder` certificate, which Java insists on. The methods
-block (files, key derivation, key generation): call them in a thread, one at a time. Only signing
-is for the event loop and for many threads.
+Each key is PKCS #12 with a self-signed `CN=KeyHolder` certificate, which Java insists on. The
+methods block (files, key derivation, key generation): call them in a thread, one at a time. Only
+signing is for the event loop and for many threads.
 """
 
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,8 +42,9 @@ from sild.components.signer.errors import (
     TokenNotInitialized,
     UnsupportedSignAlgorithm,
 )
+from sild.components.signer.ports import MadeKey
 from sild.components.signer.settings import SignerSettings
-from sild.model.tokens import KeyAlgorithm
+from sild.model.tokens import KeyAlgorithm, TokenStatus
 from sild.protocol.algorithms import DigestAlgorithm, KeyFamily, SignatureAlgorithm
 from sild.runtime.clock import Clock
 from sild.runtime.files import (
@@ -59,6 +61,9 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _PIN_FILE = ".softtoken.p12"
 _PIN_NAME = b"pin"
+_NEXT = ".next"
+_COMPLETE = ".new-pin"
+_UNFINISHED = ".tmp"
 _KEY_FILE = re.compile(r"([0-9A-F]{40})\.p12")
 _LARGEST_FILE = 64 * 1024
 _LONGEST_PIN = 256
@@ -68,15 +73,8 @@ _DIGESTS = frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgo
 _RSA_SIZES: Mapping[KeyAlgorithm, int] = {
     KeyAlgorithm.RSA_2048: 2048,
     KeyAlgorithm.RSA_3072: 3072,
+    KeyAlgorithm.RSA_4096: 4096,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class MadeKey:
-    """A key that was made; `public_key` is SubjectPublicKeyInfo in DER."""
-
-    id: str
-    public_key: bytes
 
 
 class SoftToken:
@@ -90,6 +88,7 @@ class SoftToken:
         self._attempts = _Attempts(clock, settings)
         self._pin: bytearray | None = None
         self._keys: Mapping[str, PrivateKey] = {}
+        self._finish_pin_change()
 
     @property
     def is_initialized(self) -> bool:
@@ -100,6 +99,11 @@ class SoftToken:
     def is_logged_in(self) -> bool:
         """Whether keys can be used."""
         return self._pin is not None
+
+    @property
+    def pin_status(self) -> TokenStatus:
+        """What became of the last PIN that was entered."""
+        return TokenStatus.USER_PIN_INCORRECT if self._attempts.wrong else TokenStatus.OK
 
     def initialize(self, pin: str) -> None:
         """Set the PIN, once."""
@@ -114,23 +118,49 @@ class SoftToken:
 
         Raises PinIncorrect, after some wrong PINs without even trying, and TokenNotInitialized.
         """
-        if not self.is_initialized:
-            raise TokenNotInitialized("the software token has no PIN yet")
-        self._attempts.check()
-        opened = _pin_bytes(pin)
-        if self._open(self._directory / _PIN_FILE, opened) is None:
-            self._attempts.failed()
-            raise PinIncorrect("the PIN of the software token is incorrect")
-        self._attempts.succeeded()
+        opened = self._checked_pin(pin)
+        keys = self._read_keys(opened, {})
+        self._forget_pin()
+        self._keys, self._pin = keys, opened
+
+    def rescan(self) -> None:
+        """Take over key files that others have written or removed since the login."""
+        if self._pin is not None:
+            self._keys = self._read_keys(self._pin, self._keys)
+
+    def _read_keys(
+        self, pin: bytearray, known: Mapping[str, PrivateKey]
+    ) -> Mapping[str, PrivateKey]:
         keys = {}
         for path in sorted(self._directory.iterdir()):
             if name := _KEY_FILE.fullmatch(path.name):
-                if (key := self._open(path, opened)) is None:
+                if (key := known.get(name[1]) or self._open(path, pin)) is None:
                     _LOG.warning("key %s cannot be opened with the PIN of its token", name[1])
                 else:
                     keys[name[1]] = key
-        self._forget_pin()
-        self._keys, self._pin = keys, opened
+        return keys
+
+    def change_pin(self, old: str, new: str) -> None:
+        """Encrypt every key with another PIN, and log out.
+
+        Whatever happens meanwhile, all files are under one of the two PINs in the end.
+        """
+        self._get_pin()
+        before = self._checked_pin(old)
+        if self._settings.enforce_token_pin_policy:
+            check_pin(new)
+        after = _pin_bytes(new)
+        opened = {_PIN_FILE: (_PIN_NAME, self._open(self._directory / _PIN_FILE, before))} | {
+            f"{key_id}.p12": (key_id.lower().encode(), key) for key_id, key in self._keys.items()
+        }
+        try:
+            for name, (alias, key) in opened.items():
+                if key is not None:
+                    self._save(name + _NEXT, alias, key, after)
+            write_private(self._directory / _COMPLETE, b"")
+        finally:
+            self._finish_pin_change()
+        self.logout()
 
     def logout(self) -> None:
         """Forget the PIN and the keys."""
@@ -184,6 +214,30 @@ class SoftToken:
         return self._get_key(key_id).private_bytes(
             Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
         )
+
+    def _checked_pin(self, pin: str) -> bytearray:
+        if not self.is_initialized:
+            raise TokenNotInitialized("the software token has no PIN yet")
+        self._attempts.check()
+        opened = _pin_bytes(pin)
+        if self._open(self._directory / _PIN_FILE, opened) is None:
+            self._attempts.failed()
+            raise PinIncorrect("the PIN of the software token is incorrect")
+        self._attempts.succeeded()
+        return opened
+
+    def _finish_pin_change(self) -> None:
+        """Let what is complete under a new PIN take its place, and drop what is not."""
+        complete = (self._directory / _COMPLETE).exists()
+        for path in sorted(self._directory.iterdir()):
+            if path.suffix == _NEXT and complete:
+                path.replace(path.with_suffix(""))
+            elif path.suffix in {_NEXT, _UNFINISHED}:
+                path.unlink()
+        sync_directory(self._directory)
+        if complete:
+            (self._directory / _COMPLETE).unlink()
+            sync_directory(self._directory)
 
     def _get_key(self, key_id: str) -> PrivateKey:
         self._get_pin()
@@ -248,25 +302,26 @@ class _Attempts:
     def __init__(self, clock: Clock, settings: SignerSettings) -> None:
         self._clock = clock
         self._settings = settings
-        self._wrong = 0
+        self.wrong = 0
+        """Wrong PINs in a row."""
         self._next = 0.0
 
     def check(self) -> None:
         left = self._next - self._clock.monotonic()
-        if self._wrong and left > 0:
+        if self.wrong and left > 0:
             raise PinAttemptsLimited(
-                f"{self._wrong} wrong PINs in a row: try again in {left:.0f} seconds"
+                f"{self.wrong} wrong PINs in a row: try again in {left:.0f} seconds"
             )
 
     def failed(self) -> None:
-        self._wrong += 1
-        doublings = self._wrong - self._settings.pin_free_attempts
+        self.wrong += 1
+        doublings = self.wrong - self._settings.pin_free_attempts
         if doublings >= 0:
             delay = self._settings.pin_first_delay * 2.0 ** min(doublings, 32)
             self._next = self._clock.monotonic() + min(delay, self._settings.pin_longest_delay)
 
     def succeeded(self) -> None:
-        self._wrong = 0
+        self.wrong = 0
 
 
 def check_pin(pin: str) -> None:

@@ -5,6 +5,7 @@ not in it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,28 +16,43 @@ from sild.components.signer.errors import (
     KeyNotFound,
     RequestNotFound,
 )
-from sild.model.tokens import CertificateEntry, Key, RequestEntry
+from sild.model.tokens import SOFT_TOKEN_ID, CertificateEntry, Key, RequestEntry
 from sild.runtime.files import FileError, read_bounded, write_private
 from sild.runtime.packing import PackingError, decode, encode
+
+_LOG = logging.getLogger(__name__)
 
 _FORMAT = 1
 _LARGEST_FILE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class SavedToken:
+    """A hardware token that was seen once; the fields are those of `Token`."""
+
+    id: str
+    label: str
+    type: str = ""
+    serial_number: str | None = None
+    device_label: str | None = None
+    slot_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyConf:
-    """All that is known of the keys of the software token."""
+    """All that is known of keys and of hardware tokens; `label` is that of the software token."""
 
     format: int = _FORMAT
     label: str = "softToken-0"
     keys: tuple[Key, ...] = ()
+    tokens: tuple[SavedToken, ...] = ()
 
     def get_key(self, key_id: str) -> Key:
         """The key with this id."""
         for key in self.keys:
             if key.id == key_id:
                 return key
-        raise KeyNotFound(f"there is no key {key_id!r}")
+        raise KeyNotFound(f"there is no key {key_id!r}", key_id)
 
     def find_certificate(self, sha256: str) -> tuple[Key, CertificateEntry] | None:
         """The certificate with this digest and its key."""
@@ -73,6 +89,23 @@ class KeyConf:
         """The same without a key."""
         return replace(self, keys=tuple(key for key in self.keys if key.id != key_id))
 
+    def with_token_label(self, token_id: str, label: str) -> "KeyConf":
+        """The same with another friendly name of a token."""
+        if token_id == SOFT_TOKEN_ID:
+            return replace(self, label=label)
+        tokens = (
+            replace(token, label=label) if token.id == token_id else token for token in self.tokens
+        )
+        return replace(self, tokens=tuple(tokens))
+
+    def without_token(self, token_id: str) -> "KeyConf":
+        """The same without a hardware token and its keys."""
+        return replace(
+            self,
+            tokens=tuple(token for token in self.tokens if token.id != token_id),
+            keys=tuple(key for key in self.keys if key.token_id != token_id),
+        )
+
     def with_certificate(self, entry: CertificateEntry) -> "KeyConf":
         """The same with a certificate in the place of the earlier state of it."""
         key, _ = self.get_certificate(entry.sha256)
@@ -88,6 +121,7 @@ class KeyConfStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._changing = asyncio.Lock()
+        self._stamp = _stamp(path)
         self._conf = _read(path)
 
     @property
@@ -103,8 +137,29 @@ class KeyConfStore:
         async with self._changing:
             changed = change(self._conf)
             await asyncio.to_thread(write_private, self._path, encode(changed))
+            self._stamp = _stamp(self._path)
             self._conf = changed
         return changed
+
+    async def reload(self) -> None:
+        """Read the file again where another has written it, as on a server that follows another."""
+        async with self._changing:
+            stamp = _stamp(self._path)
+            if stamp != self._stamp:
+                try:
+                    self._conf = await asyncio.to_thread(_read, self._path)
+                    _LOG.info("the list of keys was changed by another, and is read again")
+                except KeyConfUnreadable as error:
+                    _LOG.error("the list of keys before stays: %s", error)
+                self._stamp = stamp
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _read(path: Path) -> KeyConf:

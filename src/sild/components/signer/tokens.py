@@ -1,75 +1,223 @@
-"""Use cases on the token and its keys, and signing."""
+"""Use cases on tokens and their keys, and signing."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol
 
 from sild.components.signer.errors import (
     ActionNotPossible,
     CannotSign,
     CertificateNotFound,
+    SignerError,
     TokenNotActive,
+    TokenNotFound,
+    TokenUnavailable,
     WrongCertificateUsage,
 )
+from sild.components.signer.found import left_on_device, with_found
+from sild.components.signer.ports import DeviceState, TokenDevice
 from sild.components.signer.settings import SignerSettings
+from sild.components.signer.soft_device import SoftDevice
 from sild.components.signer.soft_token import SoftToken
-from sild.components.signer.store import KeyConfStore
+from sild.components.signer.store import KeyConf, KeyConfStore, SavedToken
 from sild.model.services import check_code
 from sild.model.tokens import (
     DELETABLE_CERTIFICATES,
     SOFT_TOKEN_ID,
+    CertificateEntry,
     Key,
     KeyAlgorithm,
     KeyUsage,
     Token,
+    TokenStatus,
 )
 from sild.protocol.algorithms import SignatureAlgorithm
 
-_T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
+_GONE = DeviceState(TokenStatus.OK, logged_in=False, available=False)
+
+
+class Devices(Protocol):
+    """The hardware tokens that were seen since the signer started, by their ids."""
+
+    @property
+    def present(self) -> Mapping[str, TokenDevice]:
+        """The tokens; those that went away say so."""
+        ...
+
+    async def scan(self) -> None:
+        """Look which there are; raises TokenUnavailable while one that was there is not."""
+        ...
+
+    def forget(self, token_id: str) -> None:
+        """Know no more of a token that went away."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all."""
+        ...
+
+
+class Pins(Protocol):
+    """Remembers PINs for the process that follows this one."""
+
+    def remember(self, token_id: str, pin: str) -> None:
+        """Keep a token's PIN."""
+        ...
+
+    def forget(self, token_id: str) -> None:
+        """Keep it no more."""
+        ...
+
+    def find(self, token_id: str) -> str | None:
+        """The PIN that is kept."""
+        ...
 
 
 class Tokens:
-    """The software token and its keys."""
+    """The software token, the hardware tokens, and their keys."""
 
-    def __init__(self, token: SoftToken, store: KeyConfStore, settings: SignerSettings) -> None:
-        self._token = token
+    def __init__(
+        self,
+        software: SoftToken,
+        store: KeyConfStore,
+        settings: SignerSettings,
+        devices: Devices | None = None,
+        pins: Pins | None = None,
+    ) -> None:
+        self._software = SoftDevice(software, settings)
         self._store = store
-        self._threads = ThreadPoolExecutor(settings.signing_threads, thread_name_prefix="sign")
-        self._administering = asyncio.Lock()
+        self._settings = settings
+        self._devices = devices
+        self._pins = pins
 
-    def close(self) -> None:
-        """Forget the PIN and the keys, and stop the threads that sign."""
-        self._token.logout()
-        self._threads.shutdown()
+    async def close(self) -> None:
+        """Forget the keys, and stop the threads that sign."""
+        if self._devices is not None:
+            await self._devices.close()
+        await self._software.close()
 
-    def status(self) -> Token:
-        """The token with its keys, requests and certificates."""
+    async def scan(self) -> None:
+        """Look which devices, keys and certificates there are, and what others have saved.
+
+        Raises TokenUnavailable while a device that was there is not.
+        """
+        await self._store.reload()
+        await self._software.rescan()
+        try:
+            if self._devices is not None:
+                await self._devices.scan()
+        finally:
+            await self._note_found()
+            await self.enter_kept_pins()
+
+    async def enter_kept_pins(self) -> None:
+        """Log in with the PINs that a process before this one was given, each once."""
+        if self._pins is None:
+            return
+        for token_id, device in self._all_devices().items():
+            state = device.state()
+            pin = self._pins.find(token_id)
+            if pin is None or state.logged_in or not state.available:
+                continue
+            # A PIN that was refused is tried no more, nor one that was tried by a process that
+            # ended over it.
+            self._pins.forget(token_id)
+            if state.status is TokenStatus.OK:
+                await self._enter_kept(token_id, pin, self._pins)
+
+    async def _enter_kept(self, token_id: str, pin: str, pins: Pins) -> None:
+        try:
+            await self.login(token_id, pin)
+            _LOG.info("token %s is logged in again", token_id)
+        except TokenUnavailable as error:
+            pins.remember(token_id, pin)
+            _LOG.warning("token %s is not logged in yet: %s", token_id, error)
+        except SignerError as error:
+            _LOG.error("token %s is not logged in again: %s", token_id, error)
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Every token with its keys, requests and certificates, the software token first."""
         conf = self._store.conf
-        initialized, logged_in = self._token.is_initialized, self._token.is_logged_in
-        available = self._token.available_keys
-        return Token(SOFT_TOKEN_ID, conf.label, initialized, logged_in, conf.keys, available)
+        known = {saved.id: saved for saved in conf.tokens}
+        return (
+            self._token(conf, SavedToken(SOFT_TOKEN_ID, conf.label)),
+            *(
+                self._token(conf, known.get(each) or SavedToken(each, each))
+                for each in sorted(known.keys() | self._present.keys())
+            ),
+        )
+
+    def token(self, token_id: str) -> Token:
+        """One token with its keys, requests and certificates; raises TokenNotFound."""
+        for token in self.tokens():
+            if token.id == token_id:
+                return token
+        raise TokenNotFound(f"there is no token {token_id!r}", token_id)
 
     async def initialize(self, pin: str) -> None:
-        """Set the token's PIN, once."""
-        await self._alone(partial(self._token.initialize, pin))
+        """Set the software token's PIN, once."""
+        await self._software.initialize(pin)
 
-    async def login(self, pin: str) -> None:
-        """Open the token's keys."""
-        await self._alone(partial(self._token.login, pin))
+    async def login(self, token_id: str, pin: str) -> None:
+        """Open a token's keys."""
+        await self._device(token_id).login(pin)
+        if self._pins is not None and self._settings.keep_pins:
+            self._pins.remember(token_id, pin)
+        await self._note_found()
 
-    async def logout(self) -> None:
-        """Close them; nothing is signed until the next login."""
-        await self._alone(self._token.logout)
+    async def logout(self, token_id: str) -> None:
+        """Close them; nothing is signed with them until the next login."""
+        if self._pins is not None:
+            self._pins.forget(token_id)
+        await self._device(token_id).logout()
 
-    async def generate_key(self, label: str, usage: KeyUsage, algorithm: KeyAlgorithm) -> Key:
-        """Make a key, which is durable when this returns."""
+    async def change_pin(self, token_id: str, old: str, new: str) -> None:
+        """Let a token's keys be opened by another PIN, and log out."""
+        await self._device(token_id).change_pin(old, new)
+        if self._pins is not None:
+            self._pins.forget(token_id)
+
+    async def rename_token(self, token_id: str, label: str) -> None:
+        """Give a token another friendly name."""
+        check_code("the name of a token", label)
+        self.token(token_id)
+        await self._store.change(lambda conf: conf.with_token_label(token_id, label))
+
+    async def delete_token(self, token_id: str) -> None:
+        """Forget a token that is not there, with its keys."""
+        token = self.token(token_id)
+        if token_id == SOFT_TOKEN_ID or token.available:
+            raise ActionNotPossible(f"token {token_id!r} is there, and cannot be forgotten")
+        if self._pins is not None:
+            self._pins.forget(token_id)
+        if self._devices is not None:
+            self._devices.forget(token_id)
+        await self._store.change(lambda conf: conf.without_token(token_id))
+
+    async def generate_key(
+        self, token_id: str, label: str, usage: KeyUsage, algorithm: KeyAlgorithm | None = None
+    ) -> Key:
+        """Make a key, which is durable when this returns; of the settings' kind if none is said."""
         if label:
             check_code("the label of a key", label)
-        made = await self._alone(partial(self._token.generate, algorithm))
-        key = Key(made.id, label or made.id, usage, algorithm, made.public_key)
+        chosen = algorithm or (
+            self._settings.signing_key_algorithm
+            if usage is KeyUsage.SIGNING
+            else self._settings.authentication_key_algorithm
+        )
+        made = await self._device(token_id).generate(label, chosen)
+        key = Key(
+            made.id,
+            label or made.id,
+            usage,
+            chosen,
+            made.public_key,
+            token_id=token_id,
+            device_label=label,
+        )
         await self._store.change(lambda conf: conf.with_key(key))
         return key
 
@@ -81,50 +229,131 @@ class Tokens:
         )
 
     async def delete_key(self, key_id: str) -> None:
-        """Remove a key for good, with its requests and certificates."""
+        """Remove a key for good, with its requests and certificates.
+
+        A key of a device that has requests or certificates loses those, and is in the device
+        until it is deleted again.
+        """
         key = self._store.conf.get_key(key_id)
+        self._check_unused(key)
+        device = self._device(key.token_id)
+        if not device.state().logged_in:
+            raise TokenNotActive(f"key {key_id} is deleted only while its token is logged in")
+        if key.token_id == SOFT_TOKEN_ID:
+            await self._store.change(lambda conf: conf.without_key(key_id))
+            await device.delete(key_id)
+        elif key.saved_to_configuration:
+            left = left_on_device(key, device.state())
+            bare = replace(key, usage=None, certificates=left, requests=())
+            await self._store.change(lambda conf: conf.with_key(bare))
+        else:
+            await device.delete(key_id)
+            await self._store.change(lambda conf: conf.without_key(key_id))
+
+    def _check_unused(self, key: Key) -> None:
         if key.usage is KeyUsage.AUTHENTICATION:
             for entry in key.certificates:
-                if entry.status not in DELETABLE_CERTIFICATES:
+                if entry.saved and entry.status not in DELETABLE_CERTIFICATES:
                     raise ActionNotPossible(
-                        f"key {key_id} has a certificate that is {entry.status.value}: "
+                        f"key {key.id} has a certificate that is {entry.status.value}: "
                         "unregister it first"
                     )
-        if not self._token.is_logged_in:
-            raise TokenNotActive(f"key {key_id} is deleted only while its token is logged in")
-        await self._store.change(lambda conf: conf.without_key(key_id))
-        await self._alone(partial(self._token.delete, key_id))
+
+    def left_on_device(self, key: Key) -> tuple[CertificateEntry, ...]:
+        """The certificates of a key that stay on its device when they are forgotten here."""
+        device = self._all_devices().get(key.token_id)
+        return () if device is None else left_on_device(key, device.state())
+
+    async def delete_from_device(self, key: Key, entry: CertificateEntry) -> None:
+        """Remove a certificate that is only on a device."""
+        await self._device(key.token_id).delete_certificate(key.id, entry.certificate)
+        kept = tuple(each for each in key.certificates if each.sha256 != entry.sha256)
+        await self._store.change(lambda conf: conf.with_key(replace(key, certificates=kept)))
 
     async def sign(self, key_id: str, digest: bytes, algorithm: str) -> bytes:
         """The signature of a signing key over a digest; `algorithm` is the XML signature URI."""
-        if self._store.conf.get_key(key_id).usage is not KeyUsage.SIGNING:
+        key = self._store.conf.get_key(key_id)
+        if key.usage is not KeyUsage.SIGNING:
             raise CannotSign(f"key {key_id} is for authentication and signs no messages")
-        return await self._sign(key_id, digest, algorithm)
+        return await self._sign(key, digest, algorithm)
 
     async def sign_as_server(self, key_id: str, digest: bytes, algorithm: str) -> bytes:
         """The signature of an authentication key, for requests that prove its possession."""
-        if self._store.conf.get_key(key_id).usage is not KeyUsage.AUTHENTICATION:
+        key = self._store.conf.get_key(key_id)
+        if key.usage is not KeyUsage.AUTHENTICATION:
             raise CannotSign(f"key {key_id} is for signing messages")
-        return await self._sign(key_id, digest, algorithm)
+        return await self._sign(key, digest, algorithm)
 
-    def auth_key(self, sha256: str) -> bytes:
-        """The private key of an authentication certificate, PKCS #8 in DER, for TLS."""
+    def sign_with(self, key: Key) -> Callable[[bytes, str], Awaitable[bytes]]:
+        """What signs with a key, whatever it is for: requests prove that it is there."""
+        return partial(self._sign, key)
+
+    def auth_key(self, sha256: str) -> bytes | None:
+        """The private key of an authentication certificate, PKCS #8 in DER, for TLS.
+
+        None where it is in a device, which it never leaves: `sign_handshake` signs with it.
+        """
+        key = self._authentication_key(sha256)
+        return self._software.private_key(key.id) if key.token_id == SOFT_TOKEN_ID else None
+
+    async def sign_handshake(self, sha256: str, digest: bytes, algorithm: str) -> bytes:
+        """The signature of an authentication certificate's key in a TLS handshake."""
+        return await self._sign(self._authentication_key(sha256), digest, algorithm)
+
+    def _authentication_key(self, sha256: str) -> Key:
         found = self._store.conf.find_certificate(sha256)
-        if found is None:
+        if found is None or not found[1].saved:
             raise CertificateNotFound(f"there is no certificate {sha256!r}")
         key, _ = found
         if key.usage is not KeyUsage.AUTHENTICATION:
             raise WrongCertificateUsage(f"key {key.id} signs messages and never leaves the signer")
-        return self._token.private_key(key.id)
+        return key
 
-    async def _alone(self, act: Callable[[], _T]) -> _T:
-        async with self._administering:
-            return await asyncio.to_thread(act)
-
-    async def _sign(self, key_id: str, digest: bytes, algorithm: str) -> bytes:
+    async def _sign(self, key: Key, digest: bytes, algorithm: str) -> bytes:
         how = SignatureAlgorithm.from_uri(algorithm)
-        if not self._token.is_slow(key_id):
-            return self._token.sign(key_id, digest, how)
-        loop = asyncio.get_running_loop()
-        act = partial(self._token.sign, key_id, digest, how)
-        return await loop.run_in_executor(self._threads, act)
+        return await self._device(key.token_id).sign(key.id, digest, how)
+
+    @property
+    def _present(self) -> Mapping[str, TokenDevice]:
+        return {} if self._devices is None else self._devices.present
+
+    def _all_devices(self) -> Mapping[str, TokenDevice]:
+        return {SOFT_TOKEN_ID: self._software, **self._present}
+
+    def _device(self, token_id: str) -> TokenDevice:
+        if token_id == SOFT_TOKEN_ID:
+            return self._software
+        try:
+            return self._present[token_id]
+        except KeyError:
+            raise TokenNotFound(f"token {token_id!r} is not there", token_id) from None
+
+    async def _note_found(self) -> None:
+        """Bring what devices hold into what is known, and on disk if that is news."""
+        if self._devices is None:
+            return
+        states = {token_id: device.state() for token_id, device in self._present.items()}
+        if with_found(self._store.conf, states) == self._store.conf:
+            return
+        await self._store.change(lambda conf: with_found(conf, states))
+
+    def _token(self, conf: KeyConf, saved: SavedToken) -> Token:
+        device = self._all_devices().get(saved.id)
+        state = device.state() if device else replace(_GONE, type=saved.type)
+        return Token(
+            id=saved.id,
+            label=saved.label,
+            status=state.status,
+            logged_in=state.logged_in,
+            keys=tuple(key for key in conf.keys if key.token_id == saved.id),
+            available_keys=state.available_keys,
+            type=state.type,
+            available=state.available,
+            read_only=state.read_only,
+            batch_signing=state.batch_signing,
+            rsa_pss=state.rsa_pss,
+            serial_number=state.serial_number or saved.serial_number,
+            device_label=state.device_label or saved.device_label,
+            slot_index=state.slot_index,
+            details=state.details,
+        )

@@ -58,7 +58,7 @@ class _Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the decision depends on beside the token."""
+    """What the decision depends on beside the tokens."""
 
     server: SecurityServerId
     conf: GlobalConf
@@ -66,13 +66,13 @@ class Circumstances:
     now: datetime
 
 
-def choose_usable(token: Token, circumstances: Circumstances) -> UsableCertificates:
+def choose_usable(tokens: tuple[Token, ...], circumstances: Circumstances) -> UsableCertificates:
     """The certificates to use: of several for one purpose, the one that is valid the longest."""
     signing: dict[ClientId, tuple[_Evidence, SigningCertificate]] = {}
     authentication: tuple[_Evidence, AuthenticationCertificate] | None = None
     refusals = []
     ends = []
-    for key, entry in _entries(token):
+    for token, key, entry in _entries(tokens):
         try:
             found = _evidence(token, key, entry, circumstances)
         except ProtocolError as error:
@@ -85,7 +85,7 @@ def choose_usable(token: Token, circumstances: Circumstances) -> UsableCertifica
         elif entry.member is not None:
             member = entry.member.member
             if member not in signing or _is_longer(found, signing[member][0]):
-                signing[member] = found, _signing(member, key, found)
+                signing[member] = found, _signing(member, token, key, found)
     return UsableCertificates(
         tuple(chosen for _, chosen in signing.values()),
         authentication[1] if authentication else None,
@@ -94,21 +94,21 @@ def choose_usable(token: Token, circumstances: Circumstances) -> UsableCertifica
     )
 
 
-def certificates_to_watch(token: Token) -> tuple[Certificate, ...]:
+def certificates_to_watch(tokens: tuple[Token, ...]) -> tuple[Certificate, ...]:
     """The certificates whose OCSP responses are to be kept fresh: active and registered."""
     return tuple(
         read_certificate(entry.certificate)
-        for _, entry in _entries(token)
+        for _, _, entry in _entries(tokens)
         if entry.active and entry.status is CertificateStatus.REGISTERED
     )
 
 
 def statuses_to_set(
-    token: Token, conf: GlobalConf, server: SecurityServerId
+    tokens: tuple[Token, ...], conf: GlobalConf, server: SecurityServerId
 ) -> tuple[tuple[str, CertificateStatus], ...]:
     """What authentication certificates have become since the global configuration changed."""
     changes = []
-    for key, entry in _entries(token):
+    for _, key, entry in _entries(tokens):
         if key.usage is KeyUsage.AUTHENTICATION:
             listed = _is_listed(read_certificate(entry.certificate), conf, server)
             after = next_certificate_status(entry.status, in_global_conf=listed)
@@ -117,10 +117,12 @@ def statuses_to_set(
     return tuple(changes)
 
 
-def _entries(token: Token) -> Iterator[tuple[Key, CertificateEntry]]:
-    for key in token.keys:
-        for entry in key.certificates:
-            yield key, entry
+def _entries(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, Key, CertificateEntry]]:
+    for token in tokens:
+        for key in token.keys:
+            for entry in key.certificates:
+                if entry.saved:
+                    yield token, key, entry
 
 
 def _evidence(token: Token, key: Key, entry: CertificateEntry, around: Circumstances) -> _Evidence:
@@ -166,9 +168,15 @@ def _is_longer(one: _Evidence, other: _Evidence) -> bool:
     return one.certificate.not_after > other.certificate.not_after
 
 
-def _signing(member: ClientId, key: Key, found: _Evidence) -> SigningCertificate:
+def _signing(member: ClientId, token: Token, key: Key, found: _Evidence) -> SigningCertificate:
     return SigningCertificate(
-        member, key.id, found.certificate.der, found.chain, found.ocsp, batch=True
+        member,
+        key.id,
+        found.certificate.der,
+        found.chain,
+        found.ocsp,
+        token.batch_signing,
+        token.rsa_pss,
     )
 
 
