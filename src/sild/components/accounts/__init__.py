@@ -1,0 +1,1 @@
+"""People, their roles and sessions, and API keys; both servers use it."""

@@ -1,0 +1,1 @@
+"""Saves a server's databases and files, and restores them as one."""
