@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
+from sild.runtime.addresses import AllowedAddresses
 from sild.runtime.settings import Between, Secret
 
 
@@ -25,9 +26,9 @@ class CenterSettings:
     high_availability: bool = False
     """Whether this is one of several nodes on one database."""
     global_conf_generation_interval: Annotated[float, Between(0.1)] = 60.0
-    """How often global configuration is generated and signed; changes alone do not cause it."""
-    generate_on_change: bool = False
-    """Whether each change through the API generates global configuration at once, too."""
+    """How often global configuration is generated and signed."""
+    generate_on_change: bool = True
+    """Whether each change generates global configuration at once, too."""
     minimum_global_configuration_version: Annotated[int, Between(2, 6)] = 2
     """Versions below this are not generated."""
     auto_approve_auth_cert_reg_requests: bool = False
@@ -63,3 +64,9 @@ class CenterListeners:
     """Global configuration over HTTPS."""
     management_requests_per_minute: Annotated[int, Between(1)] = 10
     """How many requests one address may make of the registration and management services."""
+    management_service_callers: tuple[str, ...] = ()
+    """Addresses and networks that may call the management service; where none is listed, this
+    machine's own and those of the security servers that have the provider for a client."""
+
+    def __post_init__(self) -> None:
+        AllowedAddresses(self.management_service_callers)

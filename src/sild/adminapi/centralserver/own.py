@@ -1,0 +1,36 @@
+"""Operations that no published contract has, under /api/sild/v1."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from sild.adminapi.centralserver.central import Central
+from sild.adminapi.operations import Operations
+from sild.components.centralserver.source_errors import NotPublished
+from sild.model.permissions import Permission
+
+OPERATIONS = Operations("sild")
+
+
+class PublishedBody(BaseModel):
+    """A round of generating global configuration that succeeded."""
+
+    stamp: str
+    expires_at: datetime
+    versions: list[int]
+
+
+@OPERATIONS.post(
+    "/api/sild/v1/global-configuration",
+    "publishGlobalConfiguration",
+    permission=(Permission.UPLOAD_CONFIGURATION_PART, Permission.GENERATE_SIGNING_KEY),
+    also=(500,),
+)
+async def publish_global_configuration(central: Central) -> PublishedBody:
+    """Generate, sign and publish global configuration now, and say what was published."""
+    published = await central.publisher.publish()
+    if published is None:
+        raise NotPublished("the Central Server has not been initialised yet")
+    return PublishedBody(
+        stamp=published.stamp, expires_at=published.expires, versions=list(published.versions)
+    )

@@ -1,0 +1,1 @@
+"""Sends management requests and follows their outcome."""
