@@ -75,6 +75,8 @@ class Evidence:
 
     signer: TestSigner
     tsa: TestTsa
+    others: tuple[TestTsa, ...] = ()
+    """Authorities that are trusted besides the one that stamps."""
 
     @classmethod
     def create(cls, kind="ec", **wish):
@@ -84,7 +86,8 @@ class Evidence:
     @property
     def trusts(self):
         """Who trusts them, by instance."""
-        return {"DEV": replace(self.signer.trust, tsas=(self.tsa.approved(),))}
+        tsas = tuple(tsa.approved() for tsa in (self.tsa, *self.others))
+        return {"DEV": replace(self.signer.trust, tsas=tsas)}
 
     def container(self, parts, *, stamp=stamped, **wish):
         """A container's bytes; the rest are fields of Stamp."""

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from sild.components.signer.devices import DeviceSettings
 from sild.servers.settings import SecurityServerSettings
 
 _HEAD = """\
@@ -19,6 +20,14 @@ _HEAD = """\
 They stand in `HOME/sild.toml`, each in its section, or in the environment as
 `SILD_<SECTION>_<NAME>`; unknown names are errors. `sild security-server --home HOME --check` prints
 what would be used. This page is written by `tools/settings_page.py` from the settings classes.
+"""
+
+
+_DEVICES = """
+## devices.toml
+
+PKCS #11 devices, one section each, whose name is the type of their tokens; see
+[how-to/hardware-tokens.md](how-to/hardware-tokens.md).
 """
 
 
@@ -58,9 +67,19 @@ def _sections() -> Iterator[str]:
             yield f"| `{field.name.replace('_', '-')}` | {default} | {meaning} |"
 
 
+def _devices() -> Iterator[str]:
+    yield _DEVICES
+    yield "| name | default | what it is |\n|---|---|---|"
+    meanings = _meanings(DeviceSettings)
+    for field in dataclasses.fields(DeviceSettings):
+        required = field.default is dataclasses.MISSING
+        default = "required" if required else _shown(field.default)
+        yield f"| `{field.name.replace('_', '-')}` | {default} | {meanings[field.name]} |"
+
+
 def page() -> str:
     """The whole page."""
-    return _HEAD + "\n".join(_sections()) + "\n"
+    return _HEAD + "\n".join((*_sections(), *_devices())) + "\n"
 
 
 if __name__ == "__main__":

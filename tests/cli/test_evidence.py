@@ -12,8 +12,9 @@ from evidence_builder import REQUEST, Evidence, entries_in, rezipped, stamped_to
 from pki_builder import NOON, TestCa, TestTsa
 from signing_builder import ATTACHMENT, MESSAGE, TestSigner
 from sild.cli import main
+from sild.protocol.asic.augment import with_entries
 from sild.protocol.asic.container import read_container
-from sild.protocol.evidence.archive_manifest import NEWEST
+from sild.protocol.evidence.archive_manifest import NEWEST, prepare_renewal
 
 LONG = {"not_before": NOON - timedelta(days=30), "not_after": datetime(2120, 1, 1, tzinfo=UTC)}
 EVIDENCE = Evidence(TestSigner.create(), TestTsa.create(**LONG))
@@ -255,6 +256,25 @@ def test_a_renewal_after_the_containers_own_stamp_has_ended_is_refused(tmp_path,
     (outcome,) = json.loads(capsys.readouterr().out)
     assert "had ended" in outcome["reason"]
     assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(("days", "in_time"), [(29, True), (31, False)])
+def test_verify_believes_no_renewal_of_a_stamp_whose_authority_had_ended(
+    tmp_path, capsys, days, in_time
+):
+    """Whoever made it: `sild evidence renew` would have refused."""
+    brief = TestTsa.create(**LONG | {"not_after": NOON + timedelta(days=30)})
+    both = Evidence(EVIDENCE.signer, brief, others=(OTHER_TSA,))
+    at, data = NOON + timedelta(days=days), both.container(PARTS)
+    prepared = prepare_renewal(entries_in(data))
+    added = prepared.finish(OTHER_TSA.token(prepared.manifest, at=at))
+    path = file_of(tmp_path, "a.asice", with_entries(data, added, prepared.renamed, at))
+    conf = both.write_conf(tmp_path / "conf")
+    for strictly, code in (((), 0), (("--strict",), int(not in_time))):
+        assert main(["verify", str(path), "--conf", str(conf), "--json", *strictly]) == code
+        step = json.loads(capsys.readouterr().out)["steps"][-1]
+        assert step["held"] is in_time
+        assert ("had ended" in step["answer"]) is not in_time
 
 
 def test_what_was_not_renewed_in_time_has_lapsed(tmp_path, authority, capsys):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 
@@ -167,16 +168,20 @@ def test_what_was_changed_by_hand_is_named(server, statement, kind, record):
 def test_a_cut_end_is_found_by_a_head_or_a_container_kept_elsewhere(tmp_path, server, sild):
     container, head = tmp_path / "peer.asice", tmp_path / "head.json"
     container.write_bytes(write_container(Container(PEERS, b"signature"), NOON))
-    server_before = tmp_path / "before.db"
-    server_before.write_bytes((server.home / "messagelog.db").read_bytes())
+    before = shutil.copytree(server.home, tmp_path / "before")
     server.take("last", message=PEERS)
     known = ("--head", head, "--container", container)
     sild("log", "head", "--home", server.home, "--out", head)
     assert sild("log", "audit", "--home", server.home, *known)[0] == 0
-    # An older copy of the whole database is put back.
+    # An older copy of the database is put back, which its journal does not fit to; then of both.
     for path in server.home.glob("messagelog.db*"):
         path.unlink()
-    (server.home / "messagelog.db").write_bytes(server_before.read_bytes())
+    shutil.copy(before / "messagelog.db", server.home)
+    code, out, _ = sild("log", "audit", "--home", server.home)
+    assert (code, "JOURNAL: " in out) == (1, True)
+    assert f"{server.home / 'journal/worker-0'}/0000000001.journal is missing" in out
+    shutil.rmtree(server.home / "journal")
+    shutil.copytree(before / "journal", server.home / "journal")
     assert sild("log", "audit", "--home", server.home)[0] == 0
     code, out, _ = sild("log", "audit", "--home", server.home, *known)
     assert code == 1

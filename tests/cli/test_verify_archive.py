@@ -110,6 +110,16 @@ def test_archives_that_do_not_begin_where_they_must_are_refused(verdict, archive
     assert "mlog-1.zip goes on from" in found["error"]
 
 
+def test_what_was_removed_from_the_end_is_missed_by_a_last_digest(verdict, archives):
+    paths, digests = archives
+    for digest in digests:
+        assert verdict("--first", "--last-digest", digest, *paths)[0] == 0
+    code, found = verdict("--first", "--last-digest", digests[2], *paths[:2])
+    assert (code, found["verdict"]) == (1, "invalid")
+    assert f"ends with mlog-1.zip, whose last digest is {digests[1]}" in found["error"]
+    assert f"no archive ends with {digests[2]}" in found["error"]
+
+
 def test_a_digest_may_be_in_capitals(verdict, archives):
     paths, digests = archives
     assert verdict("--previous-digest", digests[0].upper(), *paths[1:])[0] == 0

@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from scripted.publisher import Publisher, PublisherSettings
+from scripted.registry import OptionalParts
+from scripted.topologies import registry_of
 from sild.components.confclient.download import ConfigurationClient, Places
 from sild.components.confclient.settings import ConfigurationClientSettings
 from sild.devnet.authorities import Authorities
-from sild.devnet.declared import authorities_settings, registry_of
+from sild.devnet.declared import authorities_settings
 from sild.devnet.errors import DevnetError
-from sild.devnet.publisher import Publisher, PublisherSettings
-from sild.devnet.registry import OptionalParts
 from sild.devnet.topology import (
     AUTHORITIES,
     DEMO,

@@ -9,9 +9,10 @@ import httpx
 
 from ecosystem.ledger import Ledger
 from ecosystem.processes import child_of
+from scripted.ecosystem import ScriptedEcosystem
 from sild.components.serverconf.declaration import DeclaredRight, DeclaredService
 from sild.devnet.declared import declaration_of
-from sild.devnet.ecosystem import Ecosystem, Plan
+from sild.devnet.ecosystem import Plan
 from sild.devnet.topology import (
     Grant,
     PlannedMember,
@@ -69,7 +70,7 @@ def plan_at(network, directory, **changes):
     )
 
 
-class Duo(Ecosystem):
+class Duo(ScriptedEcosystem):
     """The ecosystem of the two, and what a test does with it."""
 
     async def __aenter__(self):

@@ -22,7 +22,8 @@ from ecosystem.plan import (
     police_declaration,
 )
 from ecosystem.recorder import Recorder
-from sild.devnet.ecosystem import Ecosystem, Intervals, Plan
+from scripted.ecosystem import ScriptedEcosystem
+from sild.devnet.ecosystem import Intervals, Plan
 from sild.protocol.globalconf.shared_parameters import SecurityServer
 from sild.servers.snapshots import read_snapshot
 
@@ -74,7 +75,7 @@ class Devnet:
     async def _open(self, tasks, opened):
         base = random.randrange(20_000, 32_000)
         plan = Plan(TOPOLOGY, self.directory, base, INTERVALS, proxy=PROXY)
-        self.ecosystem = await opened.enter_async_context(Ecosystem(plan))
+        self.ecosystem = await opened.enter_async_context(ScriptedEcosystem(plan))
         self.police = self.ecosystem.servers[POLICE_SERVER]
         self.health = self.ecosystem.servers[HEALTH_SERVER]
         self.papers = Papers.of(self.ecosystem.authorities)

@@ -1,7 +1,6 @@
 """Archives of two real servers: made, linked, grouped, encrypted, taken away, and killed."""
 
 import asyncio
-import io
 import json
 import random
 import shutil
@@ -10,25 +9,29 @@ import sys
 import tempfile
 import time
 import zipfile
-from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote_plus
 
 import pytest
 
+from ecosystem.archived import (
+    archive_now,
+    archives_of,
+    archiving,
+    containers_in,
+    proven,
+    sild,
+    sild_process,
+)
 from ecosystem.callers import Callers, soap_service_of
 from ecosystem.duo import INSTANCE, PORTAL, Duo, plan_at, topology_at
 from ecosystem.oracle import Oracle
-from ecosystem.test_kills import BUSY_LOG, KILLS, Killing
+from ecosystem.test_kills import KILLS, killing_at
 from receivers import ACCESS_KEY, REGION, SECRET, Receiver
-from sild.cli import main
-from sild.components.messagelog.errors import MessageLogError
 from sild.devnet.topology import Grant, PlannedMember, PlannedSubsystem
 from sild.protocol.asic.archive import LINKING_INFO
 from sild.protocol.ids import ClientId
 from sild.runtime.files import GenerationDirectory
-from sild.runtime.rpc import RpcError
 
 NETWORK, NETWORK_OF_KILLS = "127.0.41", "127.0.42"
 SECOND = PORTAL.member.subsystem("second")
@@ -65,32 +68,6 @@ async def duo(tmp_path_factory, anyio_backend):
         yield duo
 
 
-async def sild(*arguments):
-    """Run the command: its exit code, what it wrote and what it complained of."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        code = await asyncio.to_thread(main, list(map(str, arguments)))
-    return code, out.getvalue(), err.getvalue()
-
-
-async def sild_process(*arguments):
-    """The same, in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sild", *map(str, arguments)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
-
-
-async def archive_now(server, run=sild):
-    """Archive what waits, as an administrator does; what the command says it did."""
-    code, out, err = await run("archive", "now", "--home", server.layout.home, "--json")
-    assert code == 0, err
-    return json.loads(out)
-
-
 async def send(duo, count=2, client=PORTAL):
     """Send messages; the ids of those that were answered."""
     answers = [
@@ -100,34 +77,9 @@ async def send(duo, count=2, client=PORTAL):
     return {each.headers["x-road-id"] for each in answers}
 
 
-def archives_of(server):
-    return sorted(server.layout.archives.glob("mlog-*.zip"))
-
-
-def containers_in(paths):
-    """The containers of archives: by the message's id and whether it is a response."""
-    found = {}
-    for path in paths:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name != LINKING_INFO:
-                    query_id, kind, _ = name.rsplit("-", 2)
-                    key = unquote_plus(query_id), kind == "response"
-                    assert key not in found, f"{name} is archived twice"
-                    found[key] = archive.read(name)
-    return found
-
-
 def both(ids):
     """Requests and responses of messages."""
     return {(each, is_response) for each in ids for is_response in (False, True)}
-
-
-async def proven(*paths, start=("--first",), run=sild):
-    """Whether these archives follow one another from the start; the last digest."""
-    code, out, _ = await run("verify-archive", "--json", *start, *paths)
-    assert code == 0, out
-    return json.loads(out)["last_digest"]
 
 
 async def verify_all(server, containers, folder):
@@ -403,17 +355,9 @@ async def test_archives_are_taken_away_after_each_archiving(duo, consumer, tmp_p
 
 @pytest.fixture
 async def killing(tmp_path, anyio_backend):
-    batch = str(random.randint(1, 3))
-    settings = (
-        *BUSY_LOG,
-        ("archive-transaction-batch", batch),
-        ("archive-interval", '"* * * * * ?"'),
-    )
-    plan = plan_at(NETWORK_OF_KILLS, tmp_path, message_log=settings, exchange_logs=False)
-    async with Duo(plan) as duo, soap_service_of(duo):
-        oracle = Oracle()
-        compared = [oracle.compared_with(each.layout) for each in (duo.consumer, duo.provider)]
-        yield Killing(duo, oracle, Callers(duo, oracle), compared)
+    batch = ("archive-transaction-batch", str(random.randint(1, 3)))
+    async with killing_at(NETWORK_OF_KILLS, tmp_path, batch) as killing:
+        yield killing
 
 
 async def test_an_archiver_that_is_killed_loses_and_doubles_nothing(killing, capsys):
@@ -429,51 +373,12 @@ async def test_an_archiver_that_is_killed_often_loses_and_doubles_nothing(killin
 async def kill_archivers(killing, count, capsys):
     """Kill control so often while it archives without a pause, and look at what is left."""
     begun = time.monotonic()
-    servers = (killing.duo.consumer, killing.duo.provider)
-    archiving = [asyncio.ensure_future(archive_on(server)) for server in servers]
-    try:
-        async with killing.callers.calling(of_each=1, pause=0.1):
-            await killing.until_served()
-            for number in range(count):
-                server = servers[number % 2]
-                await killing.kill((server, "control"))
-    finally:
-        for task in archiving:
-            task.cancel()
-        await asyncio.gather(*archiving, return_exceptions=True)
+    servers = killing.servers
+    async with archiving(*servers), killing.callers.calling(of_each=1, pause=0.1):
+        await killing.until_served()
+        for number in range(count):
+            await killing.kill((servers[number % 2], "control"))
     await killing.check_evidence(5)
-    counts = [
-        await check_archives(server, comparison.log.stored)
-        for server, comparison in zip(servers, killing.comparisons, strict=True)
-    ]
+    await killing.check_archives()
     with capsys.disabled():
         sys.stdout.write(killing.tell(time.monotonic() - begun))
-        broken_off = sum(
-            (server.layout.home / "server.log").read_text().count("was not finished")
-            for server in servers
-        )
-        sys.stdout.write(
-            f"archives and containers in them: {counts}, {broken_off} archives begun again; "
-            "none lost, none doubled\n"
-        )
-
-
-async def archive_on(server):
-    """Time-stamp and archive without a pause, as `sild archive now` does."""
-    while True:
-        with suppress(RpcError, MessageLogError):
-            await server.control.stamp_waiting()
-            await server.control.archive()
-        await asyncio.sleep(0.02)
-
-
-async def check_archives(server, stored):
-    """Each record is in one archive, and the archives are one chain."""
-    await archive_now(server)
-    assert (await archive_now(server))["archived"] == 0
-    assert list(server.layout.archives.glob("*.unfinished")) == []
-    paths = archives_of(server)
-    containers = containers_in(paths)
-    assert set(containers) == set(stored)
-    await proven(*paths)
-    return len(paths), len(containers)

@@ -1,7 +1,8 @@
 """Processes of two servers are killed at random moments under load, and an oracle reads the logs.
 
-No message that was acknowledged is lost, none is there twice, and what is there proves itself. A
-few kills run with all tests; `make soak` kills SILD_KILLS times, or 500.
+Both servers archive all the while. No message that was acknowledged is lost, none is there twice,
+in the log or in its archives, and what is there proves itself. A few kills run with all tests;
+`make soak` kills SILD_KILLS times, or 500.
 """
 
 import asyncio
@@ -11,11 +12,13 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
 import pytest
 
+from ecosystem.archived import archiving, begun_again, check_archives
 from ecosystem.callers import Callers, soap_service_of
 from ecosystem.duo import PORTAL, REGISTER, Duo, plan_at
 from ecosystem.oracle import Oracle
@@ -29,8 +32,15 @@ pytestmark = pytest.mark.feature("ML-01")
 
 NETWORK = "127.0.30"
 KILLS = int(os.environ.get("SILD_KILLS", "500"))
-# Journals are taken all the time and end often, so that a kill meets what seldom happens.
-BUSY_LOG = (("take-interval", "0.05"), ("segment-bytes", "262144"))
+# Journals are taken and archives made all the time, and both end often, so that a kill meets what
+# seldom happens.
+BUSY_LOG = (
+    ("take-interval", "0.05"),
+    ("segment-bytes", "262144"),
+    ("archive-interval", '"* * * * * ?"'),
+)
+FEW_AN_ARCHIVE = ("archive-transaction-batch", "20")
+BETWEEN_ARCHIVINGS = 0.1
 KILLED_BEFORE_RENEWAL = 3
 """After so many kills a supervisor waits for long before it starts a process again."""
 SECONDS = 30
@@ -48,6 +58,13 @@ class Killing:
     renewals: int = 0
     recoveries: list = field(default_factory=list)
     waits: Counter = field(default_factory=Counter)
+    archives: list = field(default_factory=list)
+    """Of each server, how many there are and how many containers are in them."""
+
+    @property
+    def servers(self):
+        """Both, the one that asks first."""
+        return self.duo.consumer, self.duo.provider
 
     @property
     def answered(self):
@@ -57,9 +74,7 @@ class Killing:
     def victims(self):
         """Every process that a supervisor keeps running, whichever there are."""
         return [
-            (server, name)
-            for server in (self.duo.consumer, self.duo.provider)
-            for name in children_of(server.process.pid)
+            (server, name) for server in self.servers for name in children_of(server.process.pid)
         ]
 
     async def kill(self, *victims):
@@ -118,8 +133,7 @@ class Killing:
     async def check_evidence(self, count):
         """All is in the stores and time-stamped, and so many records of each verify."""
         owners = (PORTAL, REGISTER)
-        servers = (self.duo.consumer, self.duo.provider)
-        for server, owner, comparison in zip(servers, owners, self.comparisons, strict=True):
+        for server, owner, comparison in zip(self.servers, owners, self.comparisons, strict=True):
             await server.control.stamp_waiting()
             assert await comparison.make() == 0
             assert not comparison.log.journalled
@@ -132,6 +146,11 @@ class Killing:
                 await server.control.export_container(query_id, owner, is_response, str(path))
                 await asyncio.to_thread(self._verify, server, path.read_bytes())
 
+    async def check_archives(self):
+        """Each record is in one archive, and the archives of each server are one chain."""
+        for server, comparison in zip(self.servers, self.comparisons, strict=True):
+            self.archives.append(await check_archives(server, comparison.log.stored))
+
     def _verify(self, server, container):
         directory = GenerationDirectory(server.layout.globalconf).current()
         verify_container(read_container(container), read_verification_conf(directory))
@@ -139,24 +158,34 @@ class Killing:
     def tell(self, seconds):
         """What happened, for people."""
         kills = ", ".join(f"{code} {name} {count}" for (code, name), count in self.kills.items())
+        again = sum(map(begun_again, self.servers))
         return (
             f"\nkills: {self.kills.total()} in {seconds:.0f} s ({kills}), "
             f"and {self.renewals} of supervisors\n"
             f"messages: {len(self.oracle.acknowledged)} acknowledged {dict(self.oracle.kinds)}, "
             f"{self.callers.refused.total()} refused {dict(self.callers.refused)}, "
             f"{self.callers.unanswered.total()} unanswered {dict(self.callers.unanswered)}\n"
+            f"archives and containers in them: {self.archives}, {again} archives begun again\n"
             f"recovery: median {median(self.recoveries):.2f} s, most {max(self.recoveries):.2f} s; "
             "none lost, none doubled\n"
         )
 
 
-@pytest.fixture
-async def killing(tmp_path, anyio_backend):
-    plan = plan_at(NETWORK, tmp_path, message_log=BUSY_LOG, exchange_logs=False)
+@asynccontextmanager
+async def killing_at(network, directory, *settings):
+    """Two servers with busy logs, and whom they are to answer."""
+    log = (*BUSY_LOG, *settings)
+    plan = plan_at(network, directory, message_log=log, exchange_logs=False)
     async with Duo(plan) as duo, soap_service_of(duo):
         oracle = Oracle()
         compared = [oracle.compared_with(each.layout) for each in (duo.consumer, duo.provider)]
         yield Killing(duo, oracle, Callers(duo, oracle), compared)
+
+
+@pytest.fixture
+async def killing(tmp_path, anyio_backend):
+    async with killing_at(NETWORK, tmp_path, FEW_AN_ARCHIVE) as killing:
+        yield killing
 
 
 async def test_nothing_is_lost_or_doubled_when_each_process_is_killed_once(killing, capsys):
@@ -171,7 +200,8 @@ async def test_nothing_is_lost_or_doubled_by_hundreds_of_kills(killing, capsys):
 async def kill_all(killing, count, capsys):
     """Kill so many processes, each that there is at least once, and now and then two together."""
     begun = time.monotonic()
-    async with killing.callers.calling():
+    making = archiving(*killing.servers, pause=BETWEEN_ARCHIVINGS)
+    async with making, killing.callers.calling():
         await killing.until_served()
         victims = killing.victims()
         random.shuffle(victims)
@@ -181,5 +211,6 @@ async def kill_all(killing, count, capsys):
             together = 2 if left > 1 and victims[0] != victims[1] and random.random() < 0.2 else 1
             await killing.kill(*[victims.pop(0) for _ in range(together)])
     await killing.check_evidence(10 + count // 5)
+    await killing.check_archives()
     with capsys.disabled():
         sys.stdout.write(killing.tell(time.monotonic() - begun))

@@ -11,7 +11,8 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from foreign.plan import CLERK_SERVER, HOST, INTERVALS, TOPOLOGY, declarations
-from sild.devnet.ecosystem import Ecosystem, Plan
+from scripted.ecosystem import ScriptedEcosystem
+from sild.devnet.ecosystem import Plan
 from sild.devnet.ports import free_ports
 
 _ENVIRONMENT = Path(sys.prefix) / "foreign"
@@ -61,7 +62,7 @@ def road_url(tmp_path_factory, provider_url):
     )
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(Ecosystem(plan)) as ecosystem,
+        portal.wrap_async_context_manager(ScriptedEcosystem(plan)) as ecosystem,
     ):
         for server, declaration in declarations(provider_url).items():
             portal.call(ecosystem.servers[server].control.declare, declaration)

@@ -25,6 +25,7 @@ from sild.model.tokens import (
     KeyAlgorithm,
     KeyUsage,
     Token,
+    TokenStatus,
 )
 from sild.protocol.globalconf.shared_parameters import CaEntry, OcspResponderEntry
 from sild.protocol.ids import ClientId
@@ -55,11 +56,11 @@ def declaration(*callers):
 class OneCertificate(SignerForControl):
     """A signer that has one signing certificate, which nothing is known about."""
 
-    async def status(self):
+    async def tokens(self):
         status = CertificateStatus.REGISTERED
         entry = CertificateEntry(SIGNER.sha256.hex(), SIGNER.der, status, True, OWNER)
         key = Key("K", "", KeyUsage.SIGNING, KeyAlgorithm.EC_P256, b"", (entry,))
-        return Token("0", "", True, True, (key,), frozenset({"K"}))
+        return (Token("0", "", TokenStatus.OK, True, (key,), frozenset({"K"})),)
 
 
 class Wired(Home):

@@ -111,6 +111,19 @@ async def test_a_damaged_journal_does_not_hide_what_was_taken(tmp_path):
         assert len(await kept.find("before")) == 1
 
 
+async def test_what_stands_in_a_journal_that_cannot_be_taken_waits_for_a_time_stamp_as_well(
+    tmp_path,
+):
+    async with messages(tmp_path) as kept, writing(tmp_path) as writer:
+        await writer.log.save(records_of(None)[0], None)
+        assert await kept.stamp_waiting() == 1
+        assert (await kept.status()).failing_since is None
+        await writer.journal.append(b"no entry")
+        for _ in range(2):
+            assert await kept.stamp_waiting() == 0
+            assert (await kept.status()).failing_since is not None
+
+
 @asynccontextmanager
 async def control(path):
     """Control as others call it; it has nothing to do with a signer, nor with a configuration."""

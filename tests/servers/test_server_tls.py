@@ -1,6 +1,7 @@
 """What is spoken between security servers, and with information systems, by their settings."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -8,6 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pki_builder import TestCa
 from sild.components.proxy.settings import ProxySettings
 from sild.model.snapshot import AuthenticationCertificate
+from sild.runtime.clock import SystemClock
+from sild.servers.handshakes import SignerForHandshakes
 from sild.servers.server_tls import ServerTls
 
 AUTH = TestCa.create().issue_auth()
@@ -17,7 +20,7 @@ ANY = ProxySettings()
 
 def tls_by(settings):
     """The TLS of a server that has its certificate."""
-    tls = ServerTls(settings)
+    tls = ServerTls(settings, SignerForHandshakes(Path("/nowhere"), SystemClock()))
     tls.use(AuthenticationCertificate("key", AUTH.certificate.der, (), ()), KEY)
     return tls
 

@@ -26,7 +26,7 @@ async def status_with(layout, settings):
     try:
         for _ in range(200):
             try:
-                status = await control.status()
+                status = await control.token("0")
             except (RpcError, OSError):
                 await asyncio.sleep(0.02)
                 continue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sild.components.messagelog.audit import AuditReport
     from sild.components.messagelog.encryption import RecordCipher
+    from sild.components.messagelog.journal_audit import JournalReport
     from sild.components.messagelog.store import MessageStore
     from sild.components.messagelog.transparency import LogTree
     from sild.protocol.evidence.loghead import StampedHead
@@ -37,9 +38,11 @@ was changed, removed or put in between. `sild verify-proof` checks it offline.
 """
 _AUDIT = """\
 Compares every record with its leaf in the tree, and the tree with its time-stamped heads, and names
-what was altered, deleted, moved or put in by hand. What was cut off from the end, with all that
-spoke of it in the database, is found by a head that was kept elsewhere (--head) or by a container
-that another server has given of a message that passed through this one (--container).
+what was altered, deleted, moved or put in by hand. Reads the journals, too, in which records stand
+until they are in the database, and names the file and the place where one is not as it was written.
+What was cut off from the end, with all that spoke of it here, is found by a head that was kept
+elsewhere (--head) or by a container that another server has given of a message that passed through
+this one (--container).
 
 exit status: 0 all is as it was; 1 something is not; 2 the log cannot be read
 """
@@ -172,16 +175,19 @@ def run_audit(asked: argparse.Namespace) -> int:
 
     async def act(log: _Log) -> int:
         from sild.components.messagelog.audit import Known, audit_log
+        from sild.components.messagelog.journal_audit import audit_journals
+        from sild.servers.layout import Layout
 
         heads = {f"head in {path}": read_head_file(path).head for path in asked.head}
         messages = {str(path): _message_of(path) for path in asked.container}
         known = Known(heads, messages, _tsas(asked.home))
         report = await audit_log(log.database, log.cipher, known)
+        journals = await audit_journals(Layout(asked.home.absolute()).journals, log.store)
         if asked.json:
-            print(json.dumps(_as_json(report), indent=2))
+            print(json.dumps(_as_json(report, journals), indent=2))
         else:
-            _tell(report)
-        return _FAILED if report.findings else 0
+            _tell(report, journals)
+        return _FAILED if report.findings or journals.findings else 0
 
     return _run(asked, act)
 
@@ -273,9 +279,10 @@ def _head_text(stamped: "StampedHead") -> str:
     return f"head of {head.size} records, root {head.root.hex()}, {when}"
 
 
-def _as_json(report: "AuditReport") -> dict[str, Any]:
+def _as_json(report: "AuditReport", journals: "JournalReport") -> dict[str, Any]:
+    findings = (*report.findings, *journals.findings)
     return {
-        "verdict": "altered" if report.findings else "intact",
+        "verdict": "altered" if findings else "intact",
         "size": report.head.size,
         "root": report.head.root.hex(),
         "records": report.records,
@@ -283,23 +290,27 @@ def _as_json(report: "AuditReport") -> dict[str, Any]:
         "older": report.older,
         "heads": report.heads,
         "verified_heads": report.verified_heads,
+        "journals": journals.journals,
+        "journal_entries": journals.entries,
         "findings": [
             {"kind": each.kind.value, "record_id": each.record_id, "text": each.text}
-            for each in report.findings
+            for each in findings
         ],
     }
 
 
-def _tell(report: "AuditReport") -> None:
+def _tell(report: "AuditReport", journals: "JournalReport") -> None:
     print(f"The tree has {report.head.size} records, root {report.head.root.hex()}.")
     print(
         f"Compared: {report.records} records with their leaves; {report.heads} heads, the"
         f" time-stamps of {report.verified_heads} verified."
     )
+    print(f"Read: {journals.journals} journals with {journals.entries} entries.")
     if report.cleaned:
         print(f"{report.cleaned} records were cleaned away by the log itself: see its archives.")
     if report.older:
         print(f"{report.older} records are older than the tree and not in it.")
-    for finding in report.findings:
+    findings = (*report.findings, *journals.findings)
+    for finding in findings:
         print(f"{finding.kind.value.upper()}: {finding.text}")
-    print("Something was changed." if report.findings else "All is as it was.")
+    print("Something was changed." if findings else "All is as it was.")

@@ -8,6 +8,7 @@ from sild import __version__
 from sild.cli import (
     archive,
     bench,
+    central_server,
     demo,
     evidence,
     log,
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (
         demo,
         security_server,
+        central_server,
         verify,
         verify_archive,
         archive,

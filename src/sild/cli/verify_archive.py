@@ -32,7 +32,8 @@ before, whose last digest was printed then. Without either, the archives are tak
 for what came before them, which proves nothing about that.
 
 The last digest is printed for the next run; keep it where nobody who can reach the archives can
-change it. What the containers say, and who signed it, is for `sild verify`.
+change it. Given back with --last-digest it shows that nothing was removed from the end since, and
+that it is not another chain. What the containers say, and who signed it, is for `sild verify`.
 
 exit status:
   0  the archives are whole and follow one another
@@ -42,6 +43,7 @@ exit status:
 examples:
   sild verify-archive --first mlog-20260101000000-20260131235959-1f0c3a5be2d47788.zip
   sild verify-archive --previous-digest 1f0c3a5b... archives/mlog-*.zip
+  sild verify-archive --first --last-digest 8a09f44e... archives/mlog-*.zip
 """
 
 
@@ -65,6 +67,12 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     start.add_argument(
         "-f", "--first", action="store_true", help="the earliest of these is the first ever made"
     )
+    parser.add_argument(
+        "--last-digest",
+        type=_digest,
+        metavar="HEX",
+        help="a last digest of an earlier run: one of these archives must end with it",
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.set_defaults(run=run)
 
@@ -79,7 +87,7 @@ def _digest(text: str) -> str:
 def run(asked: argparse.Namespace) -> int:
     """Verify archives and tell what came of it."""
     from sild.protocol.asic.archive import InvalidArchive
-    from sild.protocol.asic.archivechain import BrokenChain, order_archives
+    from sild.protocol.asic.archivechain import BrokenChain, check_reached, order_archives
 
     start: str | None = "" if asked.first else asked.previous_digest
     teller = _JsonTeller() if asked.json else _Teller()
@@ -99,6 +107,8 @@ def run(asked: argparse.Namespace) -> int:
         return 1
     try:
         ordered = order_archives(verified, start)
+        if asked.last_digest is not None:
+            check_reached(ordered, asked.last_digest)
     except BrokenChain as error:
         teller.archives(verified)
         teller.verdict_invalid(error.message)

@@ -26,7 +26,11 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _CERTIFICATE_BEGINS = b"-----BEGIN CERTIFICATE-----"
 _SIZE_LIMIT = 16_000_000
-_RSA_BITS = {KeyAlgorithm.RSA_2048: 2048, KeyAlgorithm.RSA_3072: 3072}
+_RSA_BITS = {
+    KeyAlgorithm.RSA_2048: 2048,
+    KeyAlgorithm.RSA_3072: 3072,
+    KeyAlgorithm.RSA_4096: 4096,
+}
 
 
 def generate_key(algorithm: KeyAlgorithm) -> PrivateKey:

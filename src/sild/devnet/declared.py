@@ -1,6 +1,7 @@
-"""What a topology means to each part of an ecosystem: authorities, publisher, servers."""
+"""What a topology means to each part of an ecosystem: authorities and servers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sild.components.serverconf.declaration import (
     DeclaredClient,
@@ -9,9 +10,8 @@ from sild.components.serverconf.declaration import (
     DeclaredService,
     ServerDeclaration,
 )
-from sild.devnet.authorities import Authorities, AuthoritiesSettings
+from sild.devnet.authorities import AuthoritiesSettings
 from sild.devnet.certification import CaSettings
-from sild.devnet.registry import Registry
 from sild.devnet.topology import (
     CertificateProfile,
     PlannedServer,
@@ -19,19 +19,12 @@ from sild.devnet.topology import (
     PlannedSubsystem,
     Topology,
 )
+from sild.model.services import ServiceType
 from sild.model.tokens import KeyUsage
-from sild.protocol.globalconf.private_parameters import ManagementService
-from sild.protocol.globalconf.shared_parameters import (
-    GlobalGroup,
-    Member,
-    MemberClass,
-    SecurityServer,
-    Subsystem,
-)
-from sild.protocol.ids import ClientId
+from sild.protocol.ids import ClientId, GlobalGroupId
+from sild.protocol.management.requests import RequestType
 
-# A Central Server is not part of the devnet yet; nobody answers here.
-_NO_MANAGEMENT = "https://127.0.0.1:4001/managementservice/"
+_OWNERS = "security-server-owners"
 
 # What the profiles leave open in subjects, beside names of servers.
 _COUNTRIES = {CertificateProfile.BASIC: "EE"}
@@ -43,41 +36,6 @@ def authorities_settings(topology: Topology) -> AuthoritiesSettings:
         ca=CaSettings(topology.instance, has_intermediate=topology.has_intermediate_ca),
         profile=topology.profile.value,
         tsas=topology.tsas,
-    )
-
-
-def registry_of(topology: Topology, authorities: Authorities) -> Registry:
-    """All that is registered: servers have no authentication certificates yet.
-
-    Raises DevnetError unless the authorities are being served.
-    """
-    return Registry(
-        instance=topology.instance,
-        management=ManagementService(_NO_MANAGEMENT, None, topology.management),
-        member_classes=tuple(MemberClass(*described) for described in topology.member_classes),
-        members=_members(topology),
-        servers=tuple(
-            SecurityServer(server.id, server.address, clients=server.clients)
-            for server in topology.servers
-        ),
-        groups=tuple(
-            GlobalGroup(group.id, group.description, group.members) for group in topology.groups
-        ),
-        certification_services=(authorities.certification_service(),),
-        timestamping_services=authorities.timestamping_services(),
-    )
-
-
-def _members(topology: Topology) -> tuple[Member, ...]:
-    descriptions = dict(topology.member_classes)
-    return tuple(
-        Member(
-            id=member.id,
-            name=member.name,
-            class_description=descriptions[member.id.member_class],
-            subsystems=tuple(Subsystem(each.id, each.name) for each in member.subsystems),
-        )
-        for member in topology.members
     )
 
 
@@ -132,3 +90,21 @@ def _service(planned: PlannedService, provider_urls: Mapping[str, str]) -> Decla
             DeclaredRight(grant.subject, grant.method, grant.path) for grant in planned.grants
         ),
     )
+
+
+def with_management(client: DeclaredClient, url: str) -> DeclaredClient:
+    """The provider of the management services, answered for by the Central Server at this URL."""
+    owners = GlobalGroupId(client.id.instance, _OWNERS)
+    services = tuple(
+        DeclaredService(
+            code=kind.service_code,
+            url=url,
+            rights=(DeclaredRight(owners),),
+            # The Central Server's certificate is its own; each request proves itself.
+            verify_tls=False,
+            type=ServiceType.WSDL,
+        )
+        for kind in RequestType
+        if kind is not RequestType.AUTH_CERT_REGISTRATION
+    )
+    return replace(client, services=(*client.services, *services))

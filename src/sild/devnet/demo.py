@@ -279,11 +279,11 @@ class Story:
         )
 
     async def _lapsed_certificate(self) -> tuple[str, bytes]:
-        token = await self._police.signer.status()
-        for key in token.keys:
-            for entry in key.certificates:
-                if entry.member == LAPSED:
-                    return key.id, entry.certificate
+        for token in await self._police.signer.tokens():
+            for key in token.keys:
+                for entry in key.certificates:
+                    if entry.member == LAPSED:
+                        return key.id, entry.certificate
         message = f"{LAPSED} has no certificate"
         raise StoryWentWrong(message)
 
@@ -301,7 +301,8 @@ class Story:
         teller.say("")
         for server in ecosystem.servers.values():
             teller.place(server.plan.id.short, f"{server.http_url}  {server.layout.home}")
-        teller.place("Global configuration", f"http://{ecosystem.publisher.address}/internalconf")
+        teller.place("Central Server", ecosystem.central.api_url)
+        teller.place("Global configuration", ecosystem.configuration_url)
         teller.place("CA, OCSP, TSA", ecosystem.authorities.url)
         teller.place("Everything else", str(ecosystem.plan.directory))
 

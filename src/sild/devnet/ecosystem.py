@@ -1,51 +1,44 @@
 """Bring a topology up on this machine: authorities, configuration, servers, services, callable.
 
-Everything goes through what an administrator has: settings files, the anchor, and the local
-administration of each server. What the Central Server will do, the publisher's registry does.
+Everything goes through what people have: settings files, the anchor, the local administration of
+each security server, and the Central Server's management API, whose administrator approves what
+the servers ask for.
 """
 
 import asyncio
 import json
-import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from sild.components.serverconf.declaration import ServerDeclaration
 from sild.components.signer.certificates import RequestOrder
-from sild.components.signer.rpc import SignerForControl
-from sild.components.signer.rpc import connect_control as connect_signer
 from sild.devnet.authorities import Authorities
+from sild.devnet.central import CentralPlan, CentralPorts, GoverningAuthority, RunningCentral
 from sild.devnet.declared import (
     authorities_settings,
     declaration_of,
-    registry_of,
     request_fields,
+    with_management,
 )
-from sild.devnet.errors import DevnetError
 from sild.devnet.ports import free_ports
 from sild.devnet.providers import PROVIDERS, provider_app
-from sild.devnet.publisher import Publisher, PublisherSettings
-from sild.devnet.registry import OptionalParts, Registry
+from sild.devnet.running import Ports, RunningServer
 from sild.devnet.serving import Served, serve_app
 from sild.devnet.topology import PlannedServer, Topology
-from sild.model.tokens import Key, KeyUsage
+from sild.model.tokens import SOFT_TOKEN_ID, CertificateStatus, Key, KeyUsage
 from sild.protocol.ids import ClientId, SecurityServerId
-from sild.protocol.pki.certificate import Certificate, read_certificate
+from sild.protocol.pki.certificate import Certificate
 from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import make_private_directory, write_private
-from sild.runtime.rpc import RpcError, close_rpc, connect_rpc
-from sild.runtime.supervise import end_with_parent
-from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls
-from sild.servers.layout import Layout
-from sild.servers.worker_calls import WorkerCalls
+
+__all__ = ["Ecosystem", "Intervals", "Plan", "Ports", "RunningServer"]
 
 _PIN = "Devnet-PIN-0001"
-_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +55,6 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports of every server, each on its own address, and of what is shared."""
-
-    http: int
-    https: int
-    server: int
-    ocsp: int
-    central: int
-    configuration: int
-    providers: int
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What to bring up, where, and how."""
 
@@ -86,111 +66,12 @@ class Plan:
     """Further settings of every server's `[proxy]` section, as TOML values."""
     anti_dos: tuple[tuple[str, str], ...] = ()
     message_log: tuple[tuple[str, str], ...] = ()
+    signer: tuple[tuple[str, str], ...] = ()
     exchange_logs: bool = True
     workers: int = 1
 
 
 Progress = Callable[[str], None]
-
-
-class RunningServer:
-    """One security server of the devnet: its process, its place, its administration."""
-
-    def __init__(self, plan: PlannedServer, home: Path, ports: Ports) -> None:
-        self.plan = plan
-        self.layout = Layout(home)
-        self.ports = ports
-        self.process: asyncio.subprocess.Process | None = None
-        self.signer: SignerForControl = connect_signer(self.layout.signer_admin_socket)
-        self.control: ControlCalls = connect_rpc(
-            self.layout.control_socket,
-            ControlCalls,  # type: ignore[type-abstract]
-            CONTROL_OPTIONS,
-        )
-        self.worker: WorkerCalls = connect_rpc(
-            self.layout.worker_socket(0),
-            WorkerCalls,  # type: ignore[type-abstract]
-        )
-
-    @property
-    def exchange_log(self) -> Path:
-        """Where the server writes the steps of each exchange."""
-        return self.layout.home / "exchanges.jsonl"
-
-    @property
-    def http_url(self) -> str:
-        """Where information systems call, without TLS."""
-        return f"http://{self.plan.address}:{self.ports.http}"
-
-    @property
-    def https_url(self) -> str:
-        """Where information systems call, with TLS."""
-        return f"https://{self.plan.address}:{self.ports.https}"
-
-    async def start(self) -> None:
-        """Start the server's processes."""
-        log = (self.layout.home / "server.log").open("ab")
-        try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sild",
-                "security-server",
-                "--home",
-                str(self.layout.home),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
-        finally:
-            log.close()
-
-    async def stop(self) -> None:
-        """Stop the server and wait for its end."""
-        for client in (self.signer, self.control, self.worker):
-            close_rpc(client)
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(15):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-    async def ready(self) -> None:
-        """Come back when messages can be exchanged; raises DevnetError after a minute."""
-        await self._until(self._is_ready, "become ready")
-
-    async def administrable(self) -> None:
-        """Come back when the signer and control answer."""
-        await self._until(self._is_administrable, "start")
-
-    async def _is_ready(self) -> bool:
-        return (await self.worker.status()).ready
-
-    async def _is_administrable(self) -> bool:
-        await self.signer.status()
-        await self.control.status()
-        return True
-
-    async def _until(self, question: Callable[[], object], what: str) -> None:
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        while asyncio.get_running_loop().time() < deadline:
-            if self.process is not None and self.process.returncode is not None:
-                break
-            try:
-                if await question():  # type: ignore[misc] # each is a coroutine function
-                    return
-            except RpcError:
-                pass
-            await asyncio.sleep(0.05)
-        message = f"{self.plan.id} did not {what}; its log is {self.layout.home / 'server.log'}"
-        raise DevnetError(message)
 
 
 def _toml(text: str) -> str:
@@ -208,8 +89,8 @@ class Ecosystem:
         self._clock: Clock = SystemClock()
         self._opened = AsyncExitStack()
         self.servers: dict[SecurityServerId, RunningServer] = {}
+        self._certificates: list[tuple[ClientId | SecurityServerId, Certificate]] = []
         self._provider_urls: dict[str, str] = {}
-        self._registry: Registry | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -227,38 +108,53 @@ class Ecosystem:
         return self.servers[self.topology.servers_of(client)[0].id]
 
     @property
-    def registry(self) -> Registry:
-        """What the global configuration says now."""
-        if self._registry is None:
-            message = "the ecosystem is not up"
-            raise DevnetError(message)
-        return self._registry
-
-    def publish(self, registry: Registry) -> None:
-        """Change what the global configuration says."""
-        self._registry = registry
-        self.publisher.publish(registry)
+    def configuration_url(self) -> str:
+        """Where the global configuration is."""
+        return self.central.configuration_url
 
     async def _open(self) -> None:
         topology, plan = self.topology, self.plan
         make_private_directory(plan.directory)
-        self.ports = Ports(*free_ports(plan.base_port, topology.addresses, 7))
+        self.ports = Ports(*free_ports(plan.base_port, topology.addresses, len(fields(Ports))))
+        await self._start_centre()
         await self._start_servers()
         await self._start_authorities()
         await self._start_providers()
         self._progress("a test CA with its OCSP responder and time-stamping authority")
-        self.publish(self._first_registry())
+        anchor = await self._found()
         for server in self.servers.values():
-            write_private(server.layout.anchor_file, self.publisher.anchor())
-        self._progress("signed global configuration, re-signed before it expires")
+            write_private(server.layout.anchor_file, anchor)
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
                 tasks.create_task(self._set_up(server))
         await self._register()
-        self._break()
+        await self._break()
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
                 tasks.create_task(server.ready())
+
+    async def _start_centre(self) -> None:
+        """Start whoever registers servers and publishes the global configuration."""
+        ports, intervals = self.ports, self.plan.intervals
+        plan = CentralPlan(
+            self.plan.directory / "central",
+            self.topology.central_address,
+            CentralPorts(ports.api, ports.registration, ports.management, ports.configuration),
+            generation=max(1.0, intervals.configuration_expires / 4),
+            expires=intervals.configuration_expires,
+            ocsp_freshness=intervals.ocsp_freshness,
+        )
+        self.central = RunningCentral(plan)
+        self.authority = GoverningAuthority(self.central, self.topology)
+        self._opened.push_async_callback(self.central.stop)
+        await self.central.start()
+
+    async def _found(self) -> bytes:
+        """Make the instance; gives the anchor that its servers start from."""
+        await self.central.until_up()
+        anchor = await self.authority.found(self.authorities)
+        self._progress(f"a Central Server for {self.topology.instance}, with its members")
+        return anchor
 
     async def _start_authorities(self) -> None:
         topology, plan = self.topology, self.plan
@@ -267,18 +163,8 @@ class Ecosystem:
             next_update=timedelta(seconds=plan.intervals.ocsp_freshness),
         )
         self.authorities = Authorities(settings, self._clock, plan.directory / "authorities")
-        self.publisher = Publisher(
-            topology.instance,
-            self._clock,
-            PublisherSettings(
-                max(1, int(plan.intervals.configuration_expires / 4)),
-                plan.intervals.configuration_expires,
-            ),
-            plan.directory / "publisher",
-        )
         address = topology.central_address
         await self._keep(await self.authorities.serve(address, self.ports.central))
-        await self._keep(await self.publisher.serve(address, self.ports.configuration))
 
     async def _keep(self, served: Served) -> None:
         self._opened.push_async_callback(served.close)
@@ -337,6 +223,7 @@ class Ecosystem:
             "proxy": proxy,
             "anti-dos": dict(plan.anti_dos),
             "message-log": dict(plan.message_log),
+            "signer": dict(plan.signer),
             "ocsp": {"ocsp-retry-delay": str(plan.intervals.retry)},
             "configuration-client": {
                 "update-interval": str(plan.intervals.configuration),
@@ -349,25 +236,16 @@ class Ecosystem:
         )
         write_private(server.layout.settings_file, text.encode())
 
-    def _first_registry(self) -> Registry:
-        intervals = self.plan.intervals
-        return replace(
-            registry_of(self.topology, self.authorities),
-            ocsp_freshness_seconds=intervals.ocsp_freshness,
-            optional=OptionalParts(ocsp_fetch_interval_seconds=intervals.ocsp),
-        )
-
     async def _set_up(self, server: RunningServer) -> None:
         """Everything that an administrator does on a new server."""
         await server.administrable()
         await server.control.refresh()
-        if not (await server.signer.status()).initialized:
+        if not (await server.signer.token(SOFT_TOKEN_ID)).initialized:
             await server.signer.initialize(_PIN)
-        if not (await server.signer.status()).logged_in:
-            await server.signer.login(_PIN)
-        declaration = declaration_of(self.topology, server.plan, self._provider_urls)
-        await server.control.declare(declaration)
-        token = await server.signer.status()
+        if not (await server.signer.token(SOFT_TOKEN_ID)).logged_in:
+            await server.signer.login(SOFT_TOKEN_ID, _PIN)
+        await server.control.declare(self._declaration(server))
+        token = await server.signer.token(SOFT_TOKEN_ID)
         if not token.keys:
             for member in server.plan.signers:
                 await self._sign_certificate(server, member)
@@ -376,61 +254,111 @@ class Ecosystem:
 
     async def _sign_certificate(self, server: RunningServer, member: ClientId) -> None:
         key = await server.signer.generate_key(
-            f"sign {member.member_code}", KeyUsage.SIGNING, server.plan.signing_key
+            SOFT_TOKEN_ID,
+            f"sign {member.member_code}",
+            KeyUsage.SIGNING,
+            server.plan.signing_key,
         )
         certificate = await self._certificate(server, key, member)
-        if member in self.topology.broken.revoked_signing:
-            self.authorities.ca.revoke(certificate.serial)
-        self._spoil_ocsp(member, certificate)
+        self._made(member, certificate)
         await server.control.import_certificate(certificate.der)
 
     async def _auth_certificate(self, server: RunningServer) -> None:
         key = await server.signer.generate_key(
-            "auth", KeyUsage.AUTHENTICATION, server.plan.authentication_key
+            SOFT_TOKEN_ID, "auth", KeyUsage.AUTHENTICATION, server.plan.authentication_key
         )
         certificate = await self._certificate(server, key, server.plan.id.owner)
         entry = await server.control.import_certificate(certificate.der)
         await server.control.activate(entry.sha256)
-        if server.plan.id in self.topology.broken.revoked_authentication:
-            self.authorities.ca.revoke(certificate.serial)
-        self._spoil_ocsp(server.plan.id, certificate)
+        self._made(server.plan.id, certificate)
 
-    def _spoil_ocsp(self, of: ClientId | SecurityServerId, certificate: Certificate) -> None:
-        for faulty in self.topology.broken.ocsp:
-            if faulty.of == of:
-                self.authorities.ocsp.misbehave(certificate.serial, faulty.fault)
+    def _made(self, of: ClientId | SecurityServerId, certificate: Certificate) -> None:
+        """Note a certificate that was made for a member or a server."""
+        self._certificates.append((of, certificate))
+
+    def _declaration(self, server: RunningServer) -> ServerDeclaration:
+        """What the server is to offer, the management services among it where it carries them."""
+        declared = declaration_of(self.topology, server.plan, self._provider_urls)
+        management = self.topology.management
+        return replace(
+            declared,
+            clients=tuple(
+                with_management(client, self.central.management_url)
+                if client.id == management
+                else client
+                for client in declared.clients
+            ),
+        )
 
     async def _certificate(self, server: RunningServer, key: Key, member: ClientId) -> Certificate:
         topology = self.topology
+        signing = key.usage is KeyUsage.SIGNING
+        usage = KeyUsage.SIGNING if signing else KeyUsage.AUTHENTICATION
         order = RequestOrder(
             key.id,
             server.plan.id,
             topology.profile.value,
             member,
             topology.get_member(member).name,
-            request_fields(topology, server.plan, key.usage),
+            request_fields(topology, server.plan, usage),
         )
         request = await server.signer.generate_request(order)
-        signing = key.usage is KeyUsage.SIGNING
         use = CertificateUse.SIGNING if signing else CertificateUse.AUTHENTICATION
         return self.authorities.ca.sign_request(request.der, use)
 
     async def _register(self) -> None:
-        """What the Central Server does when it has approved the authentication certificates."""
-        registry = self.registry
-        for server in self.servers.values():
-            token = await server.signer.status()
-            for key in token.keys:
-                if key.usage is KeyUsage.AUTHENTICATION:
-                    for entry in key.certificates:
-                        certificate = read_certificate(entry.certificate)
-                        registry = registry.with_auth_certificate(server.plan.id, certificate)
-        self.publish(registry)
+        """What servers ask of the Central Server, and its administrator approves."""
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
-                tasks.create_task(server.control.refresh())
+                tasks.create_task(self._register_certificates(server))
+        await self.authority.approve_waiting()
+        carrier = self.server_of(self.topology.management)
+        await self.authority.register_provider(carrier.plan.id)
+        self._progress("every security server registered, and its certificate approved")
+        await carrier.carries(self.topology.management)
+        # Published by now, so that who downloads after this knows the way there.
+        await self._all_of(RunningServer.authenticated)
+        await self._all_of(RunningServer.ready)
+        await self._all_of(RunningServer.refresh)
+        async with asyncio.TaskGroup() as tasks:
+            for server in self.servers.values():
+                tasks.create_task(self._register_clients(server))
+        await self.authority.approve_waiting()
+        await self._all_of(RunningServer.registered)
+        await self._all_of(RunningServer.refresh)
+        self._progress("their clients registered through the management services")
 
-    def _break(self) -> None:
-        """Make what the topology says is broken, so."""
-        for name in self.topology.broken.silent_tsas:
+    async def _all_of(self, what: Callable[[RunningServer], Coroutine[Any, Any, None]]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for server in self.servers.values():
+                tasks.create_task(what(server))
+
+    async def _register_certificates(self, server: RunningServer) -> None:
+        for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
+            for entry in key.certificates:
+                saved = entry.status is CertificateStatus.SAVED
+                if saved and key.usage is KeyUsage.AUTHENTICATION:
+                    await server.registration.register_certificate(
+                        entry.sha256, server.plan.address
+                    )
+
+    async def _register_clients(self, server: RunningServer) -> None:
+        for client in await server.clients_to_register():
+            if client != self.topology.management:
+                await server.registration.register_client(client, None)
+
+    async def _break(self) -> None:
+        """Make what the topology says is broken, so: when all was well once."""
+        broken, ocsp = self.topology.broken, self.authorities.ocsp
+        revoked = {*broken.revoked_signing, *broken.revoked_authentication}
+        faults = [(faulty.of, faulty.fault) for faulty in broken.ocsp]
+        for of, certificate in self._certificates:
+            if of in revoked:
+                self.authorities.ca.revoke(certificate.serial)
+            for faulty, fault in faults:
+                if faulty == of:
+                    ocsp.misbehave(certificate.serial, fault)
+        for name in broken.silent_tsas:
             self.authorities.tsas[name].silent = True
+        if revoked or faults:
+            await self._all_of(RunningServer.ask_ocsp)

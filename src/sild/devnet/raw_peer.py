@@ -204,7 +204,11 @@ class RawPeer:
     async def context(self, authentication: AuthenticationCertificate) -> ssl.SSLContext:
         """A TLS context that shows the certificate."""
         digest = DigestAlgorithm.SHA256.digest(authentication.certificate).hex()
-        key = load_der_private_key(await self._signer.auth_key(digest), None)
+        private = await self._signer.auth_key(digest)
+        if private is None:
+            message = f"the key of certificate {digest} is in a device"
+            raise DevnetError(message)
+        key = load_der_private_key(private, None)
         chain = (authentication.certificate, *authentication.chain)
         return unverified_client_context(_POLICY, TlsIdentity(key, chain))  # type: ignore[arg-type]
 

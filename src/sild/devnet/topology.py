@@ -373,7 +373,7 @@ DEMO = Topology(
         PlannedServer(
             HEALTH_SERVER, "127.0.0.12", (HEALTH_REGISTER,), signing_key=KeyAlgorithm.RSA_2048
         ),
-        PlannedServer(TAX_SERVER, "127.0.0.13", (TAX_REGISTER,)),
+        PlannedServer(TAX_SERVER, "127.0.0.13", (TAX_REGISTER, MANAGEMENT)),
     ),
     management=MANAGEMENT,
     groups=(

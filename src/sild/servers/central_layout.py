@@ -16,6 +16,11 @@ class CentralLayout:
         return self.home / "sild.toml"
 
     @property
+    def devices_file(self) -> Path:
+        """The PKCS #11 devices, unless the settings name another file."""
+        return self.home / "devices.toml"
+
+    @property
     def run(self) -> Path:
         """Sockets and what a restart may forget."""
         return self.home / "run"

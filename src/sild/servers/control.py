@@ -21,6 +21,7 @@ from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.errors import ArchivingFailed, NoTimestampingProvider
 from sild.components.messagelog.records import RecordSummary
 from sild.components.messagelog.settling import SettleCalls
+from sild.components.registration.acts import Registration
 from sild.components.serverconf.clients import Clients
 from sild.components.serverconf.declaration import ServerDeclaration, apply_declaration
 from sild.components.serverconf.errors import ServerNotSet
@@ -28,6 +29,7 @@ from sild.components.serverconf.snapshot_source import SnapshotSource
 from sild.components.serverconf.store import ConfigurationStore
 from sild.components.signer.acceptance import verify_importable
 from sild.components.signer.certificates import CertificateImport
+from sild.components.signer.errors import ActionNotPossible, CertificateNotFound
 from sild.components.signer.ocsp_cache import OcspCache
 from sild.components.signer.ocsp_refresh import OcspRefresher
 from sild.components.signer.rpc import connect_control
@@ -47,17 +49,18 @@ from sild.protocol.errors import (
     MalformedGlobalConf,
     TimestampRefused,
 )
+from sild.protocol.globalconf.lookup import GlobalConf
 from sild.protocol.globalconf.shared_parameters import TimestampingService
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import read_certificate
 from sild.runtime.clock import Clock, SystemClock
-from sild.runtime.cron import Cron
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import FileError, make_private_directory
 from sild.runtime.packing import PackingError
 from sild.runtime.rpc import RpcError, connect_rpc, serve_rpc
 from sild.runtime.schedule import Job, Period, Schedule
+from sild.runtime.timed import LOOK_SECONDS, Timed
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls, ControlStatus
 from sild.servers.databases import open_database, open_message_database
 from sild.servers.document_calls import DOCUMENT_OPTIONS, DocumentCalls
@@ -66,6 +69,12 @@ from sild.servers.kept_messages import KeptMessages, StampSources
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.ocsp_http import HttpOcsp
+from sild.servers.registering import (
+    REGISTRATION_OPTIONS,
+    OwnStanding,
+    RegistrationCalls,
+    make_registration,
+)
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.snapshots import read_snapshot, write_snapshot
 from sild.servers.tsa_http import HttpTimestamps
@@ -74,8 +83,6 @@ from sild.servers.worker_calls import WorkerCalls
 _LOG = logging.getLogger(__name__)
 # A time-stamp is asked for no more often, and no more seldom (PR-GCONF says nothing of it).
 _SHORTEST_STAMPING, _LONGEST_STAMPING = 60.0, 86_400.0
-# How often is looked whether it is time to clean.
-_LOOK_INTERVAL = 1.0
 # How often the workers are told how time-stamping stands, in seconds.
 _TELL_INTERVAL = 10.0
 _STAMPING_ERRORS = (NoTimestampingProvider, TimestampRefused, GlobalConfError)
@@ -129,6 +136,7 @@ class Control:
         self._snapshot = _standing_snapshot(layout.snapshot_file)
         self._usable = UsableCertificates((), None, (), None)
         self._conf_error: str | None = None
+        self._registered_now: set[str] = set()
         self._renewing = asyncio.Lock()
         # Apart from the other, because a responder may be slow, and rights must not wait for it.
         self._asking = asyncio.Lock()
@@ -158,14 +166,12 @@ class Control:
         retry = max(taking, _TAKE_RETRY)
         # What was logged before the log was switched off is taken all the same.
         self._schedule.every("message-log", Period(taking, retry), self.messages.take)
-        self._clean_times = Cron.read(settings.clean_interval)
-        self._clean_due = self._clean_times.next_after(self._clock.now())
-        cleaning = Period(_LOOK_INTERVAL, _LOOK_INTERVAL)
-        self._schedule.every("message-log-cleaning", cleaning, self._clean)
-        self._archive_times = Cron.read(settings.archive_interval)
-        self._archive_due = self._archive_times.next_after(self._clock.now())
-        archiving = Period(_LOOK_INTERVAL, _LOOK_INTERVAL, expected=(ArchivingFailed, OSError))
-        self._schedule.every("message-log-archiving", archiving, self._archive)
+        cleaning = Timed(settings.clean_interval, self.messages.clean, self._clock)
+        look = Period(LOOK_SECONDS, LOOK_SECONDS)
+        self._schedule.every("message-log-cleaning", look, cleaning.look)
+        archiving = Timed(settings.archive_interval, self.messages.archive, self._clock)
+        look = Period(LOOK_SECONDS, LOOK_SECONDS, expected=(ArchivingFailed, OSError))
+        self._schedule.every("message-log-archiving", look, archiving.look)
         if not settings.enabled:
             return
         telling = min(_TELL_INTERVAL, settings.acceptable_timestamp_failure_period / 4 or inf)
@@ -185,26 +191,33 @@ class Control:
         self._stamping.period = stamping_period(wanted, retry)
         return await self.messages.stamp_waiting()
 
-    async def _clean(self) -> int:
-        """Clean the log if it is time to."""
-        now = self._clock.now()
-        if self._clean_due is None or now < self._clean_due:
-            return 0
-        deleted = await self.messages.clean()
-        self._clean_due = self._clean_times.next_after(now)
-        return deleted
-
-    async def _archive(self) -> int:
-        """Archive what is time-stamped if it is time to."""
-        now = self._clock.now()
-        if self._archive_due is None or now < self._archive_due:
-            return 0
-        self._archive_due = self._archive_times.next_after(now)
-        return await self.messages.archive()
-
     async def archive(self) -> int:
         """Archive what is time-stamped now; give how many records that were."""
         return await self.messages.archive()
+
+    @property
+    def registration(self) -> Registration:
+        """What sends management requests for this server."""
+        standing = OwnStanding(self, self._layout, self._settings.proxy)
+        return make_registration(self._signer, self._clients, self, standing, self._clock)
+
+    def snapshot(self) -> ServerSnapshot:
+        """The server's own configuration and usable certificates; raises ServerNotSet."""
+        if self._snapshot is None:
+            message = "the security server has not been initialised"
+            raise ServerNotSet(message)
+        return self._snapshot
+
+    def global_conf(self) -> GlobalConf:
+        """The global configuration; raises GlobalConfOutdated where none is valid."""
+        conf = self._conf().conf
+        conf.check_valid(self._clock.now())
+        return conf
+
+    async def own_changed(self) -> None:
+        """Read the server's own configuration again."""
+        self._base = None
+        await self._renew()
 
     async def run(self) -> None:
         """Do all jobs until cancelled."""
@@ -244,27 +257,74 @@ class Control:
         order = CertificateImport(certificate, CertificateStatus.REGISTERED, active, member)
         return await self._signer.import_certificate(order)
 
+    async def import_from_token(self, sha256: str) -> CertificateEntry:
+        """Use a signing certificate that was found on a token, after the same checks."""
+        found = await self._certificate(sha256)
+        if found is None or found.saved:
+            message = f"there is no certificate {sha256!r} that is only on its token"
+            raise CertificateNotFound(message)
+        if not read_certificate(found.certificate).is_signing:
+            raise ActionNotPossible("only signing certificates are imported from tokens")
+        return await self.import_certificate(found.certificate)
+
     async def activate(self, sha256: str) -> None:
         """Let a certificate be used, after its OCSP responder has said that it is good."""
-        token = await self._signer.status()
-        found = [
-            entry.certificate
-            for key in token.keys
-            for entry in key.certificates
-            if entry.sha256 == sha256
-        ]
-        if found:
-            knowledge = await self._ocsp.ask_now(read_certificate(found[0]), self._conf().conf)
-            if knowledge.status is not OcspStatus.GOOD:
-                message = f"certificate {sha256} is {knowledge.status.value} by its OCSP responder"
-                raise CertValidation(message)
+        found = await self._certificate(sha256)
+        if found is not None:
+            await self._check_good(found)
         await self._signer.set_active(sha256, active=True)
         await self._update()
+
+    async def disable(self, sha256: str) -> None:
+        """Let a certificate be used no more."""
+        await self._signer.set_active(sha256, active=False)
+        await self._update()
+
+    async def _certificate(self, sha256: str) -> CertificateEntry | None:
+        for token in await self._signer.tokens():
+            for key in token.keys:
+                for entry in key.certificates:
+                    if entry.sha256 == sha256:
+                        return entry
+        return None
+
+    async def _check_good(self, entry: CertificateEntry) -> None:
+        knowledge = await self._ocsp.ask_now(read_certificate(entry.certificate), self._conf().conf)
+        if knowledge.status is not OcspStatus.GOOD:
+            message = (
+                f"certificate {entry.sha256} is {knowledge.status.value} by its OCSP responder"
+            )
+            raise CertValidation(message)
+
+    async def _activate_registered(self) -> bool:
+        """Activate what has just been registered, where the settings say so; try each once."""
+        registered, self._registered_now = self._registered_now, set()
+        activated = False
+        for sha256 in registered:
+            found = await self._certificate(sha256)
+            if found is None or found.active:
+                continue
+            try:
+                await self._check_good(found)
+            except (CertValidation, GlobalConfError) as error:
+                _LOG.error("certificate %s is not activated by itself: %s", sha256, error)
+                continue
+            await self._signer.set_active(sha256, active=True)
+            activated = True
+        return activated
 
     async def refresh(self) -> ControlStatus:
         """Download the configuration, fetch OCSP responses, and tell the workers, now."""
         await self._download_job.run_and_wait()
         return await self.status()
+
+    async def refresh_ocsp(self) -> None:
+        """Ask the OCSP responders about every certificate now, and tell the workers."""
+        conf = self.global_conf()
+        async with asyncio.TaskGroup() as tasks:
+            for certificate in certificates_to_watch(await self._signer.tokens()):
+                tasks.create_task(self._ocsp.ask_now(certificate, conf))
+        await self._update()
 
     async def find_records(self, query_id: str) -> tuple[RecordSummary, ...]:
         """The message records with this query id, in the order of the log."""
@@ -323,12 +383,13 @@ class Control:
             stock = await self._renew()
             if stock is None:
                 return
-            token, cached = stock
-            asked = await self._ocsp.refresh(certificates_to_watch(token), cached.conf)
-        if asked.outcomes:
+            tokens, cached = stock
+            activated = await self._activate_registered()
+            asked = await self._ocsp.refresh(certificates_to_watch(tokens), cached.conf)
+        if asked.outcomes or activated:
             await self._renew()
 
-    async def _renew(self) -> tuple[Token, CachedConf] | None:
+    async def _renew(self) -> tuple[tuple[Token, ...], CachedConf] | None:
         """Make the snapshot say what is known now; None where that is not enough for one."""
         async with self._renewing:
             try:
@@ -338,16 +399,16 @@ class Control:
                 _LOG.debug("no snapshot yet: %s", error)
                 return None
             try:
-                token = await self._registered(cached, base.server)
+                tokens = await self._registered(cached, base.server)
             except RpcError:
                 # Rights that were taken away are gone also while the signer is.
                 await self._publish(base, self._snapshot)
                 raise
             now = self._clock.now()
             around = Circumstances(base.server, cached.conf, self._ocsp_cache, now)
-            self._usable = choose_usable(token, around)
+            self._usable = choose_usable(tokens, around)
             await self._publish(base, self._usable)
-            return token, cached
+            return tokens, cached
 
     async def _follow(self, cached: CachedConf) -> ServerSnapshot:
         """The server's own configuration, its clients' states led by the global one."""
@@ -362,13 +423,16 @@ class Control:
             base = self._base = await self._source.read(0)
         return base
 
-    async def _registered(self, cached: CachedConf, server: SecurityServerId) -> Token:
-        token = await self._signer.status()
-        changes = statuses_to_set(token, cached.conf, server)
+    async def _registered(self, cached: CachedConf, server: SecurityServerId) -> tuple[Token, ...]:
+        tokens = await self._signer.tokens()
+        changes = statuses_to_set(tokens, cached.conf, server)
         for sha256, status in changes:
             _LOG.info("the authentication certificate %s is %s now", sha256, status.value)
             await self._signer.set_status(sha256, status)
-        return await self._signer.status() if changes else token
+            automatic = self._settings.signer.automatic_activate_auth_certificate
+            if automatic and status is CertificateStatus.REGISTERED:
+                self._registered_now.add(sha256)
+        return await self._signer.tokens() if changes else tokens
 
     async def _publish(
         self, base: ServerSnapshot, certified: UsableCertificates | ServerSnapshot | None
@@ -423,6 +487,13 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
         control = Control(layout, settings, databases, fetcher)
         rpc = await serve_rpc(layout.control_socket, control, ControlCalls, CONTROL_OPTIONS)
         opened.push_async_callback(rpc.close)
+        registering = await serve_rpc(
+            layout.registration_socket,
+            control.registration,
+            RegistrationCalls,
+            REGISTRATION_OPTIONS,
+        )
+        opened.push_async_callback(registering.close)
         settling = await serve_rpc(layout.log_socket, control.messages, SettleCalls, LOG_OPTIONS)
         opened.push_async_callback(settling.close)
         # What a worker did not fetch before it ended is fetched no more.

@@ -13,9 +13,22 @@ from sild.components.messagelog.errors import (
 )
 from sild.components.messagelog.records import RecordSummary
 from sild.components.serverconf.declaration import ServerDeclaration
+from sild.components.signer.errors import (
+    ActionNotPossible,
+    CertificateExists,
+    CertificateImportFailed,
+    CertificateNotFound,
+    KeyNotFound,
+    WrongCertificateUsage,
+)
 from sild.components.signer.usable import Refusal
 from sild.model.tokens import CertificateEntry
-from sild.protocol.errors import GlobalConfOutdated, TimestampRefused
+from sild.protocol.errors import (
+    CertValidation,
+    GlobalConfOutdated,
+    IncorrectCertificate,
+    TimestampRefused,
+)
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.rpc import RpcOptions
 from sild.servers.kept_messages import MessageLogStatus
@@ -30,6 +43,14 @@ CONTROL_OPTIONS = RpcOptions(
             TimestampRefused,
             GlobalConfOutdated,
             ArchivingFailed,
+            CertValidation,
+            CertificateImportFailed,
+            CertificateNotFound,
+            CertificateExists,
+            ActionNotPossible,
+            IncorrectCertificate,
+            KeyNotFound,
+            WrongCertificateUsage,
             OSError,
         )
     },
@@ -67,12 +88,24 @@ class ControlCalls(Protocol):
         """Keep a certificate of one of the keys, after the checks that the CA's approval needs."""
         ...
 
+    async def import_from_token(self, sha256: str) -> CertificateEntry:
+        """Use a signing certificate that was found on a token, after the same checks."""
+        ...
+
     async def activate(self, sha256: str) -> None:
         """Let a certificate be used, after its OCSP responder has said that it is good."""
         ...
 
+    async def disable(self, sha256: str) -> None:
+        """Let a certificate be used no more."""
+        ...
+
     async def refresh(self) -> ControlStatus:
         """Download the configuration, fetch OCSP responses, and tell the workers, now."""
+        ...
+
+    async def refresh_ocsp(self) -> None:
+        """Ask the OCSP responders about every certificate now, and tell the workers."""
         ...
 
     async def find_records(self, query_id: str) -> tuple[RecordSummary, ...]:

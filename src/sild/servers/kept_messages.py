@@ -90,15 +90,19 @@ class KeptMessages:
     async def stamp_waiting(self) -> int:
         """Time-stamp all that waits; give how many records that were.
 
-        Raises NoTimestampingProvider, TimestampRefused, GlobalConfOutdated.
+        Raises NoTimestampingProvider, TimestampRefused, GlobalConfOutdated. While a journal cannot
+        be taken it counts as failed: what stands in there waits as well.
         """
-        await self._catch_up()
+        all_taken = await self._catch_up()
         try:
             stamped = await self._timestamping.stamp_waiting()
         except Exception:
             self._standing.failed()
             raise
-        self._standing.succeeded()
+        if all_taken:
+            self._standing.succeeded()
+        else:
+            self._standing.failed()
         return stamped
 
     async def archive(self) -> int:
@@ -197,12 +201,15 @@ class KeptMessages:
             return None
         return WrittenDocuments(str(bundle.path), bundle.name, bundle.media_type, bundle.size)
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
+        """Take what is durable; say whether that could be done of all journals."""
         try:
             await self.take()
         except (JournalError, JournalDamaged, OSError) as error:
             # What is in the store can be had all the same; the periodic job fails loudly.
             _LOG.warning("not every journal could be taken: %s", error)
+            return False
+        return True
 
 
 def _write(path: Path, name: str, content: bytes) -> Path:

@@ -16,6 +16,11 @@ class Layout:
         return self.home / "sild.toml"
 
     @property
+    def devices_file(self) -> Path:
+        """The PKCS #11 devices, unless the settings name another file."""
+        return self.home / "devices.toml"
+
+    @property
     def anchor_file(self) -> Path:
         """The configuration anchor that the server starts from."""
         return self.home / "configuration-anchor.xml"
@@ -78,6 +83,11 @@ class Layout:
     def archives(self) -> Path:
         """Archives of the message log."""
         return self.home / "archive"
+
+    @property
+    def registration_socket(self) -> Path:
+        """Where control sends management requests for local administration."""
+        return self.run / "registration.sock"
 
     @property
     def log_socket(self) -> Path:

@@ -5,8 +5,10 @@ import os
 from functools import partial
 from pathlib import Path
 
+from sild.components.signer.devices import read_devices
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
+from sild.runtime.kept_secrets import KeptSecrets
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import read_settings
 from sild.runtime.supervise import Child, Fork, Supervisor
@@ -31,6 +33,7 @@ def read_server_settings(layout: Layout) -> SecurityServerSettings:
     settings = read_settings(SecurityServerSettings, path, os.environ)
     server_policy(settings.proxy)
     information_system_policy(settings.proxy)
+    read_devices(settings.signer.devices_file or layout.devices_file)
     return settings
 
 
@@ -53,13 +56,14 @@ def run_security_server(home: Path) -> int:
     prepare_home(layout, settings)
     if code := run_apart(partial(_migrations, layout, settings)):
         return code
+    pins = KeptSecrets.open(os.environ)
     children = [
-        Child("signer", Fork(partial(_signer, layout, settings)), stage=0, prefixed=False),
-        Child("control", Fork(partial(_control, layout, settings)), stage=1, prefixed=False),
+        Child("signer", Fork(partial(_signer, layout, settings, pins)), stage=0, prefixed=False),
+        Child("control", Fork(partial(_control, layout, settings, pins)), stage=1, prefixed=False),
         *(
             Child(
                 f"worker-{number}",
-                Fork(partial(_worker, layout, settings, number)),
+                Fork(partial(_worker, layout, settings, pins, number)),
                 stage=2,
                 prefixed=False,
             )
@@ -83,21 +87,25 @@ def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
         return 1
 
 
-def _signer(layout: Layout, settings: SecurityServerSettings) -> int:
+def _signer(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
 
-    return run_process("signer", settings.logs, partial(run_signer, layout, settings))
+    return run_process("signer", settings.logs, partial(run_signer, layout, settings, pins))
 
 
-def _control(layout: Layout, settings: SecurityServerSettings) -> int:
+def _control(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.control import run_control  # noqa: PLC0415 - preloaded by the supervisor
 
+    pins.let_go()
     return run_process("control", settings.logs, partial(run_control, layout, settings))
 
 
-def _worker(layout: Layout, settings: SecurityServerSettings, number: int) -> int:
+def _worker(
+    layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets, number: int
+) -> int:
     from sild.servers.worker import run_worker  # noqa: PLC0415 - preloaded by the supervisor
 
+    pins.let_go()
     return run_process(
         f"worker-{number}", settings.logs, partial(run_worker, layout, settings, number)
     )

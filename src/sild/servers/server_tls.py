@@ -3,10 +3,13 @@
 import ssl
 from collections.abc import Mapping
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from sild.components.proxy.settings import ProxySettings
 from sild.model.snapshot import AuthenticationCertificate
+from sild.protocol.pki.certificate import read_certificate
+from sild.runtime.distant_keys import DistantKey
 from sild.runtime.settings import SettingsError
 from sild.runtime.tls import (
     AnyCertificate,
@@ -17,6 +20,7 @@ from sild.runtime.tls import (
     server_context,
     unverified_client_context,
 )
+from sild.servers.handshakes import SignerForHandshakes
 
 _VERSIONS: Mapping[str, ssl.TLSVersion] = {
     "TLSv1.2": ssl.TLSVersion.TLSv1_2,
@@ -52,8 +56,9 @@ def _policy(prefix: str, protocols: str, ciphers: str) -> TlsPolicy:
 class ServerTls:
     """The TLS contexts between security servers, made anew when the certificate changes."""
 
-    def __init__(self, settings: ProxySettings) -> None:
+    def __init__(self, settings: ProxySettings, handshakes: SignerForHandshakes) -> None:
         self._policy = server_policy(settings)
+        self._handshakes = handshakes
         self._certificate: bytes | None = None
         self._client = unverified_client_context(self._policy, None)
         self.listening: SwappableContext | None = None
@@ -66,10 +71,10 @@ class ServerTls:
         """Whether the key of this certificate must be had first."""
         return authentication is not None and authentication.certificate != self._certificate
 
-    def use(self, authentication: AuthenticationCertificate, key: bytes) -> None:
-        """Show this certificate on new connections."""
-        private = load_der_private_key(key, None)
+    def use(self, authentication: AuthenticationCertificate, key: bytes | None) -> None:
+        """Show this certificate on new connections; without its key the signer signs for it."""
         chain = (authentication.certificate, *authentication.chain)
+        private = self._distant(authentication) if key is None else load_der_private_key(key, None)
         identity = TlsIdentity(private, chain)  # type: ignore[arg-type] # the signer made it
         self._client = unverified_client_context(self._policy, identity)
         # Any certificate passes the handshake, as with the reference; `peer` judges it with the
@@ -80,3 +85,10 @@ class ServerTls:
         else:
             self.listening.current = context
         self._certificate = authentication.certificate
+
+    def _distant(self, authentication: AuthenticationCertificate) -> DistantKey:
+        certificate = read_certificate(authentication.certificate)
+        key = certificate.public_key
+        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            raise TlsSetupError(f"the key of {certificate.name} is of no kind for TLS")
+        return DistantKey(key, self._handshakes.signer_of(certificate.sha256.hex(), key))

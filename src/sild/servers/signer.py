@@ -4,51 +4,107 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
+from typing import Protocol
 
 from sild.components.signer.certificates import Certificates
+from sild.components.signer.devices import read_devices
+from sild.components.signer.errors import TokenUnavailable
 from sild.components.signer.rpc import serve_control, serve_workers
+from sild.components.signer.settings import SignerSettings
 from sild.components.signer.soft_token import SoftToken
 from sild.components.signer.store import KeyConfStore
-from sild.components.signer.tokens import Tokens
-from sild.runtime.clock import SystemClock
+from sild.components.signer.tokens import Devices, Pins, Tokens
+from sild.model.tokens import SOFT_TOKEN_ID
+from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import FileNotPrivate, make_private_directory, read_private
-from sild.servers.layout import Layout
-from sild.servers.settings import SecurityServerSettings
+from sild.runtime.schedule import Period, Schedule
 
 _LOG = logging.getLogger(__name__)
 _PIN_LIMIT = 1024
 
 
-async def run_signer(layout: Layout, settings: SecurityServerSettings) -> None:
-    """The signer's main coroutine."""
+class SignerPlaces(Protocol):
+    """Where a server keeps what concerns its signer."""
+
+    @property
+    def devices_file(self) -> Path: ...  # noqa: D102 - as in the layout of each server
+    @property
+    def keys(self) -> Path: ...  # noqa: D102
+    @property
+    def signer_socket(self) -> Path: ...  # noqa: D102
+    @property
+    def signer_admin_socket(self) -> Path: ...  # noqa: D102
+
+
+class PinSettings(Protocol):
+    """What a server's own section says of PINs."""
+
+    @property
+    def token_pin_file(self) -> Path | None: ...  # noqa: D102
+
+
+class SignerProcessSettings(Protocol):
+    """What a server's settings say of its signer."""
+
+    @property
+    def server(self) -> PinSettings: ...  # noqa: D102
+    @property
+    def signer(self) -> SignerSettings: ...  # noqa: D102
+
+
+async def run_signer(
+    places: SignerPlaces, settings: SignerProcessSettings, pins: Pins | None = None
+) -> None:
+    """The signer's main coroutine; `pins` outlive it."""
     clock = SystemClock()
-    make_private_directory(layout.keys)
-    store = KeyConfStore(layout.keys / "keyconf")
-    token = SoftToken(layout.keys / "softtoken", clock, settings.signer)
-    tokens = Tokens(token, store, settings.signer)
-    certificates = Certificates(tokens, store, clock)
+    make_private_directory(places.keys)
+    store = KeyConfStore(places.keys / "keyconf")
+    token = SoftToken(places.keys / "softtoken", clock, settings.signer)
+    tokens = Tokens(token, store, settings.signer, _devices(places, settings.signer, clock), pins)
+    certificates = Certificates(tokens, store, clock, settings.signer)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
+    await tokens.enter_kept_pins()
     await _enter_pin(tokens, settings.server.token_pin_file)
-    workers = await serve_workers(layout.signer_socket, tokens)
-    control = await serve_control(layout.signer_admin_socket, tokens, certificates)
+    workers = await serve_workers(places.signer_socket, tokens)
+    control = await serve_control(places.signer_admin_socket, tokens, certificates)
+    schedule = Schedule(clock)
+    times = settings.signer
+    period = Period(
+        times.module_scan_interval, times.module_retry_interval, expected=(TokenUnavailable,)
+    )
+    schedule.every("tokens", period, tokens.scan)
     try:
-        await stopping.wait()
+        async with asyncio.TaskGroup() as tasks:
+            scanning = tasks.create_task(schedule.run())
+            await stopping.wait()
+            scanning.cancel()
     finally:
         await workers.close()
         await control.close()
-        tokens.close()
+        await tokens.close()
+
+
+def _devices(places: SignerPlaces, settings: SignerSettings, clock: Clock) -> Devices | None:
+    """The hardware that the server has, if any; raises SettingsError."""
+    devices = read_devices(settings.devices_file or places.devices_file)
+    if not devices:
+        return None
+    from sild.components.signer.pkcs11_modules import HardwareTokens  # noqa: PLC0415 - few have any
+
+    return HardwareTokens(devices, clock)
 
 
 async def _enter_pin(tokens: Tokens, path: Path | None) -> None:
     """Log in with the PIN in the file, where one is set and the token has been initialised."""
-    if path is None or not tokens.status().initialized:
+    token = tokens.token(SOFT_TOKEN_ID)
+    if path is None or not token.initialized or token.logged_in:
         return
     try:
         pin = read_private(path, _PIN_LIMIT).decode("utf-8").strip()
-        await tokens.login(pin)
+        await tokens.login(SOFT_TOKEN_ID, pin)
     except FileNotPrivate as error:
         # Until its mode is put right, the PIN is entered by hand; and it should be another one.
         _LOG.error("the token's PIN is not entered from a file that is no secret: %s", error)

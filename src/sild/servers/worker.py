@@ -49,6 +49,7 @@ from sild.runtime.tls import (
     unverified_client_context,
 )
 from sild.servers.document_calls import DOCUMENT_OPTIONS, ControlDocuments, DocumentCalls
+from sild.servers.handshakes import SignerForHandshakes
 from sild.servers.internal_tls import read_internal_tls
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
@@ -88,13 +89,14 @@ class Worker:
         self._authentication: AuthenticationCertificate | None = None
         self._signer = connect_worker(layout.signer_socket)
         self._view = CurrentView(layout, self._clock)
-        self._tls = ServerTls(settings.proxy)
+        handshakes = SignerForHandshakes(layout.signer_socket, self._clock)
+        self._tls = ServerTls(settings.proxy, handshakes)
         self._spool = SpoolDirectory(layout.spool(number), _spool_limits(settings.proxy))
         self._journal_name = layout.journal(number).name
         self._journal = Journal.open(
             layout.journal(number),
             self._journal_name,
-            JournalLimits(segment_bytes=settings.message_log.segment_bytes),
+            self._journal_limits(),
             self._clock,
         )
         self._steps = ExchangeLog(settings.proxy.exchange_log)
@@ -104,6 +106,12 @@ class Worker:
         self._tasks = tasks
         self._internal = read_internal_tls(layout.internal_tls)
         self._listeners = self._wire()
+
+    def _journal_limits(self) -> JournalLimits:
+        # Where a journal was taken away as a whole, the next gives no position that it has given.
+        first = int(self._clock.now().timestamp())
+        size = self._settings.message_log.segment_bytes
+        return JournalLimits(segment_bytes=size, first_segment=first)
 
     def _wire(self) -> Listeners:
         settings, clock = self._settings.proxy, self._clock

@@ -46,7 +46,7 @@ async def answers_bad_gateway(case):
 
 async def answers_after_logging_out(case):
     """The answer of the table, when the security server cannot sign it any more."""
-    await case.town.producer.signer.logout()
+    await case.town.producer.signer.logout("0")
     return await answers_file(case)
 
 

@@ -26,7 +26,8 @@ from ecosystem.soap_cases.plan import (
     registry_by,
 )
 from ecosystem.soap_cases.stubs import Stub, reply
-from sild.devnet.ecosystem import _PIN, Ecosystem, Plan
+from scripted.ecosystem import ScriptedEcosystem
+from sild.devnet.ecosystem import _PIN, Plan
 from sild.devnet.raw_peer import RawPeer
 from sild.model.tokens import KeyUsage
 from sild.protocol.globalconf.shared_parameters import SecurityServer
@@ -42,7 +43,7 @@ class Town(Devnet):
     async def _open(self, tasks, opened):
         base = random.randrange(20_000, 32_000)
         plan = Plan(TOPOLOGY, self.directory, base, INTERVALS, proxy=SETTINGS)
-        self.ecosystem = await opened.enter_async_context(Ecosystem(plan))
+        self.ecosystem = await opened.enter_async_context(ScriptedEcosystem(plan))
         self.consumer = self.ecosystem.servers[CONSUMER_SERVER]
         self.producer = self.ecosystem.servers[PRODUCER_SERVER]
         self.papers = Papers.of(self.ecosystem.authorities)
@@ -147,7 +148,7 @@ class Town(Devnet):
 
     async def activate_signing(self, server, *, active):
         """Let a server's signing certificates be used, or not."""
-        for key in (await server.signer.status()).keys:
+        for key in (await server.signer.token("0")).keys:
             if key.usage is KeyUsage.SIGNING:
                 for entry in key.certificates:
                     await server.signer.set_active(entry.sha256, active)
@@ -155,7 +156,7 @@ class Town(Devnet):
 
     async def log_in(self, server):
         """Open a server's keys again."""
-        await server.signer.login(_PIN)
+        await server.signer.login("0", _PIN)
         await self._renew(server)
 
     async def _renew(self, server):

@@ -47,6 +47,8 @@ class Kind(Enum):
     TRUNCATED = "truncated"
     TREE = "tree"
     """The tree itself was changed."""
+    JOURNAL = "journal"
+    """A journal is not as it was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ from sild.runtime.journal import Position
 _LOG = logging.getLogger(__name__)
 _PAGE = 50
 _SEGMENT = 1
+IMPORTED = "reference "
+"""What the name of a journal begins with that was never a file: that of an import."""
 _SESSION = 32
 _PIECE = 1024 * 1024
 _LARGE = 256 * 1024
@@ -83,7 +85,7 @@ class ReferenceImport:
         self._store = store
         self._cipher = cipher
         self._instance = instance
-        self._journal = f"reference {instance}"
+        self._journal = f"{IMPORTED}{instance}"
         self._session = DigestAlgorithm.SHA256.digest(self._journal.encode()).hex()[:_SESSION]
 
     async def run(self) -> Imported:

@@ -183,6 +183,12 @@ class MessageStore:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Position(row.segment, row.place)
 
+    async def positions(self) -> dict[str, Position]:
+        """Up to where each journal has been taken, by its name."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(select(JOURNAL))).all()
+        return {row.name: Position(row.segment, row.place) for row in rows}
+
     async def count(self) -> int:
         """How many records there are."""
         async with self._database.reading() as connection:

@@ -23,10 +23,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from scripted.registry import Registry
 from sild.devnet.certificates import make_self_signed, name_of
 from sild.devnet.credentials import Credential, CredentialStore
 from sild.devnet.errors import DevnetError
-from sild.devnet.registry import Registry
 from sild.devnet.serving import Served, serve_app
 from sild.model.tokens import KeyAlgorithm
 from sild.protocol.algorithms import DigestAlgorithm, SignatureAlgorithm

@@ -1,0 +1,112 @@
+"""Local accounts, changed beside the running server."""
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sild.components.accounts.accounts import Accounts
+    from sild.model.permissions import Role
+
+_LONGEST_LINE = 4096
+
+
+def change_accounts(asked: argparse.Namespace) -> int:
+    """Do what was asked to a Central Server's accounts; gives the exit code."""
+    from sild.model.refusals import Refusal
+    from sild.runtime.database import DatabaseError
+    from sild.runtime.settings import SettingsError
+    from sild.servers.central_accounts import with_accounts
+
+    try:
+        asyncio.run(with_accounts(asked.home.absolute(), _ACTS[asked.act](asked)))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (Refusal, DatabaseError, ValueError) as error:
+        print(f"sild: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+Act = Callable[["Accounts"], Awaitable[None]]
+
+
+def _add(asked: argparse.Namespace) -> Act:
+    async def act(accounts: "Accounts") -> None:
+        roles = _roles(asked)
+        await accounts.add_user(asked.name, _password(), roles)
+        print(f"{asked.name} was added: {', '.join(role.value for role in roles)}")
+
+    return act
+
+
+def _set_password(asked: argparse.Namespace) -> Act:
+    async def act(accounts: "Accounts") -> None:
+        await accounts.set_password(asked.name, _password())
+        print(f"{asked.name} has another password; sessions of before end")
+
+    return act
+
+
+def _set_roles(asked: argparse.Namespace) -> Act:
+    async def act(accounts: "Accounts") -> None:
+        user = await accounts.set_roles(asked.name, _roles(asked))
+        print(f"{user.name}: {', '.join(sorted(role.value for role in user.roles))}")
+
+    return act
+
+
+def _remove(asked: argparse.Namespace) -> Act:
+    async def act(accounts: "Accounts") -> None:
+        await accounts.remove_user(asked.name)
+        print(f"{asked.name} was removed")
+
+    return act
+
+
+def _list(asked: argparse.Namespace) -> Act:
+    async def act(accounts: "Accounts") -> None:
+        users = [
+            (user.name, sorted(role.value for role in user.roles))
+            for user in await accounts.users()
+        ]
+        if asked.json:
+            print(json.dumps([{"name": name, "roles": roles} for name, roles in users], indent=2))
+            return
+        for name, roles in users:
+            print(f"{name}: {', '.join(roles)}")
+
+    return act
+
+
+_ACTS: dict[str, Callable[[argparse.Namespace], Act]] = {
+    "add": _add,
+    "password": _set_password,
+    "roles": _set_roles,
+    "remove": _remove,
+    "list": _list,
+}
+
+
+def _roles(asked: argparse.Namespace) -> list["Role"]:
+    from sild.model.permissions import CENTRAL_SERVER, Role
+
+    try:
+        return [Role(name) for name in asked.roles]
+    except ValueError:
+        known = ", ".join(role.value for role in CENTRAL_SERVER)
+        raise ValueError(f"{asked.roles} are not all roles; there are {known}") from None
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(_LONGEST_LINE).rstrip("\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise ValueError("the two passwords are not the same")
+    return password

@@ -1,0 +1,87 @@
+"""A whole Central Server: its processes, started, watched and stopped as one."""
+
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+from sild.components.signer.devices import read_devices
+from sild.runtime.clock import SystemClock
+from sild.runtime.files import make_private_directory
+from sild.runtime.kept_secrets import KeptSecrets
+from sild.runtime.logs import configure_logs
+from sild.runtime.settings import read_settings
+from sild.runtime.supervise import Child, Fork, Supervisor
+from sild.servers.central_layout import CentralLayout
+from sild.servers.central_settings import CentralServerSettings
+from sild.servers.internal_tls import make_internal_tls
+from sild.servers.processes import raise_descriptor_limit, run_apart, run_process
+
+_LOG = logging.getLogger(__name__)
+
+# Imported once, before the processes fork: they share the memory, and start at once.
+_PRELOADED = ("sild.servers.signer", "sild.servers.central")
+
+
+def read_central_settings(layout: CentralLayout) -> CentralServerSettings:
+    """The server's settings from its file, where there is one, and the environment.
+
+    Raises SettingsError.
+    """
+    path = layout.settings_file if layout.settings_file.exists() else None
+    settings = read_settings(CentralServerSettings, path, os.environ)
+    read_devices(settings.signer.devices_file or layout.devices_file)
+    return settings
+
+
+def prepare_central_home(layout: CentralLayout, settings: CentralServerSettings) -> None:
+    """Make what every process expects to be there."""
+    for directory in (layout.home, layout.run, layout.keys):
+        make_private_directory(directory)
+    make_internal_tls(layout.api_tls, settings.server.tls_host, SystemClock().now())
+
+
+def run_central_server(home: Path) -> int:
+    """Run a Central Server until it is told to stop; gives the exit code."""
+    # What is published is for everybody, and says so itself; all else is for its user alone.
+    os.umask(0o077)
+    raise_descriptor_limit()
+    layout = CentralLayout(home.absolute())
+    settings = read_central_settings(layout)
+    configure_logs(settings.logs, "supervisor")
+    prepare_central_home(layout, settings)
+    if code := run_apart(partial(_migrations, layout, settings)):
+        return code
+    pins = KeptSecrets.open(os.environ)
+    children = [
+        Child("signer", Fork(partial(_signer, layout, settings, pins)), stage=0, prefixed=False),
+        Child("central", Fork(partial(_central, layout, settings, pins)), stage=1, prefixed=False),
+    ]
+    grace = settings.server.stop_grace
+    Supervisor(children, preload=_PRELOADED, stop_timeout=grace + 5).run()
+    return 0
+
+
+def _migrations(layout: CentralLayout, settings: CentralServerSettings) -> int:
+    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - for this process alone
+    from sild.servers.central_database import migrate_central  # noqa: PLC0415 - so is this
+
+    try:
+        migrating = partial(migrate_central, layout, settings.center)
+        return run_process("migrations", settings.logs, migrating)
+    except DatabaseError as error:
+        _LOG.error("%s", error)
+        return 1
+
+
+def _signer(layout: CentralLayout, settings: CentralServerSettings, pins: KeptSecrets) -> int:
+    from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
+
+    return run_process("signer", settings.logs, partial(run_signer, layout, settings, pins))
+
+
+def _central(layout: CentralLayout, settings: CentralServerSettings, pins: KeptSecrets) -> int:
+    from sild.servers.central import run_central  # noqa: PLC0415 - preloaded by the supervisor
+
+    pins.let_go()
+    return run_process("central", settings.logs, partial(run_central, layout, settings))

@@ -1,0 +1,230 @@
+"""Fuzzes the Central Server's management API: `make fuzz`.
+
+A Central Server of its own runs on loopback, with and without limits on how often may be asked, and
+is asked everything that its own description allows and forbids, and what the published one does.
+Exit code 1 if any answer was not as described.
+"""
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fuzz_documents import own_document, published_document, with_known, with_numbers
+from fuzz_server import PASSWORD, USER, Filled, FuzzedServer
+
+TOOLS = Path(__file__).parent
+SCHEMATHESIS = TOOLS.parent / ".venv" / "fuzz" / "bin" / "schemathesis"
+_CLOSING_LINES = 12
+
+CONFORMANCE = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+# Who asks too often is told so before anything else is looked at.
+UNHURRIED = ("unsupported_method", "allow_header_conformance", "ignored_auth")
+# Left out everywhere: positive_data_acceptance. A text may be as described and still name nobody,
+# be no certificate, or no column to sort by: no schema can say all that is refused.
+
+_LOGINS = "^/tokens/.*/log(in|out)$"
+_KEYS = "^/api-keys"
+_RESTORE = "^/backups/.*/restore$"
+_INITIALIZATION = "^/initialization$"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A part of the API that is asked at a time, and how."""
+
+    name: str
+    chosen: tuple[str, ...] = ()
+    """Which operations, in Schemathesis' words."""
+    key: Callable[[Filled], str] = lambda filled: f"X-Road-ApiKey token={filled.people}"
+    mode: str = "all"
+    checks: tuple[str, ...] = ()
+
+
+def _by_service(filled: Filled) -> str:
+    return f"X-Road-ApiKey token={filled.service}"
+
+
+def _by_password(_: Filled) -> str:
+    return "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+# What an API key cannot open: keys themselves. That has a run of its own.
+WITHOUT_KEYS = ("--exclude-path-regex", _KEYS)
+BEFORE = (
+    # A body that happens to fit would end what is looked at here.
+    Run("before initialisation", ("--exclude-path-regex", f"{_KEYS}|{_INITIALIZATION}")),
+    Run("the initialisation", ("--include-path-regex", _INITIALIZATION)),
+)
+MAIN = (
+    Run(
+        "reading and making",
+        # Deleting comes last, for then there is little left to ask for; a token that is logged
+        # out answers nothing; a restored server starts again.
+        (
+            *("--exclude-method", "DELETE"),
+            *("--exclude-path-regex", f"{_KEYS}|{_LOGINS}|{_RESTORE}"),
+        ),
+    ),
+    Run(
+        "requests of security servers",
+        ("--include-path", "/management-requests", "--include-method", "POST"),
+        _by_service,
+    ),
+)
+REFUSING = Run(
+    "refusing what the description forbids",
+    ("--exclude-method", "DELETE", "--exclude-path-regex", f"{_KEYS}|{_LOGINS}|{_RESTORE}"),
+    mode="negative",
+    checks=("negative_data_rejection",),
+)
+KEYS = Run("API keys", ("--include-path-regex", _KEYS), _by_password)
+LAST = (
+    Run("logging tokens in and out", ("--include-path-regex", _LOGINS)),
+    Run("deleting", ("--include-method", "DELETE", *WITHOUT_KEYS)),
+)
+RESTORING = Run("restoring what is not there", ("--include-path-regex", _RESTORE))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says."""
+
+    schemathesis: Path
+    published: Path | None
+    examples: int
+    seed: int
+    kept: Path
+
+
+class Fuzzing:
+    """Runs one after another, and remembers which failed."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.failed: list[str] = []
+
+    def all(self) -> None:
+        """Everything, with limits lifted and with limits on."""
+        documents: list[tuple[str, Callable[[], dict[str, Any]]]] = [("own", own_document)]
+        if (published := self._asked.published) is not None:
+            documents.append(("published", lambda: published_document(published)))
+        with self._server("fresh", limited=False) as server:
+            filled = server.make_keys()
+            for run in BEFORE:
+                self._run(f"own, {run.name}", run, server, (own_document(), filled))
+        for limited in (False, True):
+            for name, document in documents:
+                self._document(name, document(), limited=limited)
+
+    def _document(self, name: str, document: dict[str, Any], *, limited: bool) -> None:
+        how = "limited" if limited else "unlimited"
+        with self._server(f"{name}-{how}", limited=limited) as server:
+            filled = server.make_keys()
+            server.fill(filled)
+            known = with_known(document, filled.known)
+            runs = [*MAIN, *LAST] if limited or name != "own" else [*MAIN, KEYS, *LAST]
+            for run in runs:
+                self._run(f"{name}, {how}, {run.name}", run, server, (known, filled))
+            if limited or name != "own":
+                return
+            self._run(f"{name}, {REFUSING.name}", REFUSING, server, (with_numbers(known), filled))
+            self._run(f"{name}, {RESTORING.name}", RESTORING, server, (document, filled))
+            self._restore(server, filled)
+
+    def _restore(self, server: FuzzedServer, filled: Filled) -> None:
+        """What no run may do on its way: restore a backup, and answer again."""
+        print("--- own, restoring a backup")
+        server.restore(filled)
+        print("The server answers again.\n", flush=True)
+
+    @contextmanager
+    def _server(self, name: str, *, limited: bool) -> Iterator[FuzzedServer]:
+        server = FuzzedServer(self._asked.kept / name, limited=limited)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def _run(
+        self, title: str, run: Run, server: FuzzedServer, given: tuple[dict[str, Any], Filled]
+    ) -> None:
+        document, filled = given
+        place = self._asked.kept / title.replace(", ", "-").replace(" ", "_")
+        place.mkdir()
+        described = place / "description.json"
+        described.write_text(json.dumps(document))
+        files = place / "files.json"
+        files.write_text(filled.files_to_json())
+        checks = run.checks or (CONFORMANCE if server.limited else (*CONFORMANCE, *UNHURRIED))
+        print(f"--- {title}", flush=True)
+        command = [
+            *(str(self._asked.schemathesis), "run", str(described), "--no-color"),
+            *("--url", f"{server.url}/api/v1", "--tls-verify", str(server.certificate)),
+            *("--header", f"Authorization: {run.key(filled)}"),
+            *("--phases", "examples,coverage,fuzzing", "--mode", run.mode),
+            *("--max-examples", str(self._asked.examples), "--seed", str(self._asked.seed)),
+            *("--checks", ",".join(checks), "--continue-on-failure", "--warnings", "off"),
+            *("--request-timeout", "60", "--generation-database", "none"),
+            *run.chosen,
+        ]
+        environment = os.environ | {
+            "SCHEMATHESIS_HOOKS": "fuzz_hooks",
+            "PYTHONPATH": str(TOOLS),
+            "FUZZ_FILES": str(files),
+        }
+        done = subprocess.run(
+            command, env=environment, cwd=place, stdout=subprocess.PIPE, text=True, check=False
+        )
+        (place / "report.txt").write_text(done.stdout)
+        _tell(done.stdout)
+        if done.returncode:
+            self.failed.append(f"{title}: see {place / 'report.txt'}")
+        if troubles := server.troubles():
+            self.failed.append(f"{title}: the server's log tells of {troubles} failures")
+
+
+def _tell(report: str) -> None:
+    lines = [line for line in report.splitlines() if line.strip()]
+    print("\n".join(lines[-_CLOSING_LINES:]), end="\n\n", flush=True)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what the command line says; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--schemathesis", type=Path, default=SCHEMATHESIS)
+    parser.add_argument("--published", type=Path, help="the published description, JSON or YAML")
+    parser.add_argument("--examples", type=int, default=25, help="requests per operation and phase")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a new directory for servers and reports")
+    read = parser.parse_args(words)
+    kept = read.keep or Path(tempfile.mkdtemp(prefix="sild-fuzz-"))
+    kept.mkdir(parents=True, exist_ok=True)
+    fuzzing = Fuzzing(Asked(read.schemathesis, read.published, read.examples, read.seed, kept))
+    fuzzing.all()
+    if fuzzing.failed:
+        print("\n".join(fuzzing.failed))
+        return 1
+    print("Every answer was as described.")
+    if read.keep is None:
+        shutil.rmtree(kept)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

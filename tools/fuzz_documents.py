@@ -1,0 +1,115 @@
+"""The documents that a server is fuzzed by: its own and the published one, with values it knows."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sild.adminapi.centralserver.additions import ADDITIONS
+from sild.adminapi.centralserver.application import describe_api
+from sild.adminapi.contract import Difference, differences, read_description
+
+Json = dict[str, Any]
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+_FIRST_ERROR = 400
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorInfo"}}}
+_LIMITS = ("minLength", "maxLength", "pattern", "minimum", "maximum", "format")
+
+# Where the published document says of answers what is not so, here or elsewhere.
+_ANSWERS: Mapping[str, str] = {
+    "CertificateDetails": "signatures, keys and names are longer, and keys are of several kinds",
+}
+
+
+def own_document() -> Json:
+    """Our own description."""
+    return _without_yaml(copy.deepcopy(describe_api()))
+
+
+def published_document(path: Path) -> Json:
+    """The published description, with what our table of additions says of answers."""
+    document = copy.deepcopy(dict(read_description(path)))
+    for difference in differences(document, describe_api(), ADDITIONS):
+        words = difference.what.split()
+        if words[0] == "response" and words[2:] == ["is", "not", "published"]:
+            for operation in _operations_of(document, difference):
+                _add_answer(operation["responses"], words[1])
+    for name in _ANSWERS:
+        schema = document["components"]["schemas"][name]
+        schema.pop("required", None)
+        for described in schema["properties"].values():
+            for limit in _LIMITS:
+                described.pop(limit, None)
+    return _without_yaml(document)
+
+
+def with_numbers(document: Json) -> Json:
+    """The document with numbers where bodies have texts: they are taken, as clients send them."""
+    document = copy.deepcopy(document)
+    for schema in _schemas(document):
+        for name, described in schema["properties"].items():
+            if described.get("type") == "string" and "binary" not in described.values():
+                schema["properties"][name] = {"anyOf": [described, {"type": "number"}]}
+    return document
+
+
+def with_known(document: Json, known: Mapping[str, Sequence[Any]]) -> Json:
+    """The document with values that the server knows beside all others, by their names."""
+    document = copy.deepcopy(document)
+    for parameters in _parameters(document):
+        for parameter in parameters:
+            if parameter.get("name") in known:
+                values = known[parameter["name"]]
+                parameter["schema"] = _either(parameter["schema"], values)
+    for schema in _schemas(document):
+        for name, described in schema.get("properties", {}).items():
+            if name in known and "properties" not in described:
+                schema["properties"][name] = _either(described, known[name])
+    return document
+
+
+def _without_yaml(document: Json) -> Json:
+    """The fuzzer reads YAML, and would then look for the text that it is described as."""
+    answer = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]
+    answer["content"]["application/x-yaml"].pop("schema")
+    return document
+
+
+def _either(schema: Json, values: Sequence[Any]) -> Json:
+    return {"anyOf": [schema, {"enum": list(dict.fromkeys(values))}]}
+
+
+def _operations_of(document: Json, difference: Difference) -> Iterator[Json]:
+    method, _, path = difference.where.partition(" ")
+    operation = document["paths"].get(path, {}).get(method.lower())
+    if operation is not None:
+        yield operation
+
+
+def _add_answer(responses: Json, status: str) -> None:
+    if int(status) >= _FIRST_ERROR:
+        responses[status] = {"description": "", "content": _ERROR}
+    else:
+        successes = (each for each in responses if int(each) < _FIRST_ERROR)
+        responses[status] = copy.deepcopy(responses[next(successes)])
+
+
+def _parameters(document: Json) -> Iterator[list[Json]]:
+    yield list(document["components"].get("parameters", {}).values())
+    for item in document["paths"].values():
+        yield item.get("parameters", [])
+        for method in _METHODS:
+            yield item.get(method, {}).get("parameters", [])
+
+
+def _schemas(document: Json) -> Iterator[Json]:
+    waiting: list[Any] = [document["components"]["schemas"], document["paths"]]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if isinstance(each.get("properties"), dict):
+                yield each
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)

@@ -1,0 +1,19 @@
+"""What the fuzzer is told of this API: files and certificates that get past the first check.
+
+Loaded by Schemathesis in its own environment; FUZZ_FILES names the JSON file that has them.
+"""
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import schemathesis
+from hypothesis import strategies as st
+
+_FILES = json.loads(Path(os.environ["FUZZ_FILES"]).read_text(encoding="utf-8"))
+_CONTENTS = [b"", *(base64.b64decode(each) for files in _FILES.values() for each in files)]
+_TEXTS = ["", *(each for files in _FILES.values() for each in files)]
+
+schemathesis.openapi.format("binary", st.one_of(st.binary(), st.sampled_from(_CONTENTS)))
+schemathesis.openapi.format("byte", st.one_of(st.text(), st.sampled_from(_TEXTS)))
