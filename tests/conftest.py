@@ -46,6 +46,12 @@ def schemas() -> Path:
 
 
 @pytest.fixture(scope="session")
+def contracts() -> Path:
+    """The published descriptions of the management APIs."""
+    return _shared("contracts")
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Generator[Postgres, None, None]:
     """A PostgreSQL that runs; each test makes databases of its own in it."""
     binaries = find_binaries()

@@ -82,7 +82,7 @@ MAIN = (
     ),
     Run(
         "requests of security servers",
-        ("--include-path", "/management-requests", "--include-method", "POST"),
+        ("--include-operation-id", "addManagementRequest"),
         _by_service,
     ),
 )

@@ -5,12 +5,13 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sild.components.accounts.accounts import Accounts
     from sild.model.permissions import Role
+    from sild.servers.central_accounts import Act, ToldAct
 
 _LONGEST_LINE = 4096
 
@@ -27,50 +28,64 @@ def change_accounts(asked: argparse.Namespace) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except (Refusal, DatabaseError, ValueError) as error:
+    except (Refusal, DatabaseError, OSError, ValueError) as error:
         print(f"sild: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-Act = Callable[["Accounts"], Awaitable[None]]
+def _add(asked: argparse.Namespace) -> "Act":
+    from sild.model.audit import AuditEvent
 
-
-def _add(asked: argparse.Namespace) -> Act:
-    async def act(accounts: "Accounts") -> None:
+    async def act(accounts: "Accounts", told: "ToldAct") -> None:
         roles = _roles(asked)
-        await accounts.add_user(asked.name, _password(), roles)
+        password = _password()
+        names = [role.value for role in roles]
+        async with told.telling(AuditEvent.ADD_USER, userName=asked.name, roles=names):
+            await accounts.add_user(asked.name, password, roles)
         print(f"{asked.name} was added: {', '.join(role.value for role in roles)}")
 
     return act
 
 
-def _set_password(asked: argparse.Namespace) -> Act:
-    async def act(accounts: "Accounts") -> None:
-        await accounts.set_password(asked.name, _password())
+def _set_password(asked: argparse.Namespace) -> "Act":
+    from sild.model.audit import AuditEvent
+
+    async def act(accounts: "Accounts", told: "ToldAct") -> None:
+        password = _password()
+        async with told.telling(AuditEvent.SET_USER_PASSWORD, userName=asked.name):
+            await accounts.set_password(asked.name, password)
         print(f"{asked.name} has another password; sessions of before end")
 
     return act
 
 
-def _set_roles(asked: argparse.Namespace) -> Act:
-    async def act(accounts: "Accounts") -> None:
-        user = await accounts.set_roles(asked.name, _roles(asked))
+def _set_roles(asked: argparse.Namespace) -> "Act":
+    from sild.model.audit import AuditEvent
+
+    async def act(accounts: "Accounts", told: "ToldAct") -> None:
+        roles = _roles(asked)
+        names = [role.value for role in roles]
+        async with told.telling(AuditEvent.EDIT_USER_ROLES, userName=asked.name, roles=names):
+            user = await accounts.set_roles(asked.name, roles)
         print(f"{user.name}: {', '.join(sorted(role.value for role in user.roles))}")
 
     return act
 
 
-def _remove(asked: argparse.Namespace) -> Act:
-    async def act(accounts: "Accounts") -> None:
-        await accounts.remove_user(asked.name)
+def _remove(asked: argparse.Namespace) -> "Act":
+    from sild.model.audit import AuditEvent
+
+    async def act(accounts: "Accounts", told: "ToldAct") -> None:
+        async with told.telling(AuditEvent.DELETE_USER, userName=asked.name):
+            await accounts.remove_user(asked.name)
         print(f"{asked.name} was removed")
 
     return act
 
 
-def _list(asked: argparse.Namespace) -> Act:
-    async def act(accounts: "Accounts") -> None:
+def _list(asked: argparse.Namespace) -> "Act":
+    async def act(accounts: "Accounts", _: "ToldAct") -> None:
         users = [
             (user.name, sorted(role.value for role in user.roles))
             for user in await accounts.users()
@@ -84,7 +99,7 @@ def _list(asked: argparse.Namespace) -> Act:
     return act
 
 
-_ACTS: dict[str, Callable[[argparse.Namespace], Act]] = {
+_ACTS: dict[str, Callable[[argparse.Namespace], "Act"]] = {
     "add": _add,
     "password": _set_password,
     "roles": _set_roles,

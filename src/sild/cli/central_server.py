@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sild.cli import backup
+
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from sild.adminapi.contract import Difference
+    from sild.components.backup.backups import Backups
 
 _DESCRIPTION = """\
 Runs a whole Central Server in the foreground: a signer that holds the keys of the global
@@ -45,6 +50,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     beside = parser.add_subparsers(title="beside the running server", metavar="ACT")
     _add_openapi(beside)
     _add_user(beside)
+    backup.add_parser(beside, _open_backups)
 
 
 def _add_home(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -95,11 +101,18 @@ def _add_user(beside: "argparse._SubParsersAction[Any]") -> None:
         one.set_defaults(run=user, act=act)
 
 
+def _open_backups(asked: argparse.Namespace) -> "AbstractAsyncContextManager[Backups]":
+    from sild.servers.central_backups import open_central_backups
+
+    return open_central_backups(asked.home.absolute())
+
+
 def run(asked: argparse.Namespace) -> int:
     """Run the server, or print its settings."""
     from sild.runtime.settings import SettingsError, describe
     from sild.servers.central_layout import CentralLayout
-    from sild.servers.central_server import read_central_settings, run_central_server
+    from sild.servers.central_server import run_central_server
+    from sild.servers.central_settings import read_central_settings
 
     if asked.home is None:
         print("sild central-server: --home says where the server is", file=sys.stderr)

@@ -39,6 +39,7 @@ from sild.runtime.files import make_private_directory, write_private
 __all__ = ["Ecosystem", "Intervals", "Plan", "Ports", "RunningServer"]
 
 _PIN = "Devnet-PIN-0001"
+_AUTH_LABEL = "auth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,12 @@ class Ecosystem:
         await self._start_authorities()
         await self._start_providers()
         self._progress("a test CA with its OCSP responder and time-stamping authority")
-        anchor = await self._found()
+        async with asyncio.TaskGroup() as tasks:
+            founding = tasks.create_task(self._found())
+            for server in self.servers.values():
+                tasks.create_task(self._make_keys(server))
         for server in self.servers.values():
-            write_private(server.layout.anchor_file, anchor)
+            write_private(server.layout.anchor_file, founding.result())
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
                 tasks.create_task(self._set_up(server))
@@ -236,37 +240,42 @@ class Ecosystem:
         )
         write_private(server.layout.settings_file, text.encode())
 
-    async def _set_up(self, server: RunningServer) -> None:
-        """Everything that an administrator does on a new server."""
+    async def _make_keys(self, server: RunningServer) -> None:
+        """What an administrator does on a new server before there is any configuration."""
         await server.administrable()
-        await server.control.refresh()
-        if not (await server.signer.token(SOFT_TOKEN_ID)).initialized:
-            await server.signer.initialize(_PIN)
-        if not (await server.signer.token(SOFT_TOKEN_ID)).logged_in:
-            await server.signer.login(SOFT_TOKEN_ID, _PIN)
+        signer, plan = server.signer, server.plan
+        if not (await signer.token(SOFT_TOKEN_ID)).initialized:
+            await signer.initialize(_PIN)
+        if not (await signer.token(SOFT_TOKEN_ID)).logged_in:
+            await signer.login(SOFT_TOKEN_ID, _PIN)
         await server.control.declare(self._declaration(server))
-        token = await server.signer.token(SOFT_TOKEN_ID)
-        if not token.keys:
-            for member in server.plan.signers:
-                await self._sign_certificate(server, member)
-            await self._auth_certificate(server)
+        if (await signer.token(SOFT_TOKEN_ID)).keys:
+            return
+        for member in plan.signers:
+            label, usage = _label(member), KeyUsage.SIGNING
+            await signer.generate_key(SOFT_TOKEN_ID, label, usage, plan.signing_key)
+        usage = KeyUsage.AUTHENTICATION
+        await signer.generate_key(SOFT_TOKEN_ID, _AUTH_LABEL, usage, plan.authentication_key)
+
+    async def _set_up(self, server: RunningServer) -> None:
+        """Everything else: the configuration, and a certificate for each key without one."""
+        await server.control.refresh()
+        signers = {_label(member): member for member in server.plan.signers}
+        for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
+            if key.certificates:
+                continue
+            if key.usage is KeyUsage.AUTHENTICATION:
+                await self._auth_certificate(server, key)
+            else:
+                await self._sign_certificate(server, key, signers[key.label])
         self._progress(f"security server {server.plan.id.short} at {server.plan.address}")
 
-    async def _sign_certificate(self, server: RunningServer, member: ClientId) -> None:
-        key = await server.signer.generate_key(
-            SOFT_TOKEN_ID,
-            f"sign {member.member_code}",
-            KeyUsage.SIGNING,
-            server.plan.signing_key,
-        )
+    async def _sign_certificate(self, server: RunningServer, key: Key, member: ClientId) -> None:
         certificate = await self._certificate(server, key, member)
         self._made(member, certificate)
         await server.control.import_certificate(certificate.der)
 
-    async def _auth_certificate(self, server: RunningServer) -> None:
-        key = await server.signer.generate_key(
-            SOFT_TOKEN_ID, "auth", KeyUsage.AUTHENTICATION, server.plan.authentication_key
-        )
+    async def _auth_certificate(self, server: RunningServer, key: Key) -> None:
         certificate = await self._certificate(server, key, server.plan.id.owner)
         entry = await server.control.import_certificate(certificate.der)
         await server.control.activate(entry.sha256)
@@ -362,3 +371,8 @@ class Ecosystem:
             self.authorities.tsas[name].silent = True
         if revoked or faults:
             await self._all_of(RunningServer.ask_ocsp)
+
+
+def _label(member: ClientId) -> str:
+    """What the key is called that signs for a member."""
+    return f"sign {member.member_class} {member.member_code}"

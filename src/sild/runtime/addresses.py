@@ -1,4 +1,4 @@
-"""IP addresses: lists of those that may do something, who is one and the same, and of which host."""
+"""IP addresses: lists of those that may do something, who is one and the same, a host's own."""
 
 import asyncio
 import ipaddress

@@ -8,13 +8,11 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from sild.adminapi.application import Services, make_application
-from sild.adminapi.auditing import AuditLog
 from sild.adminapi.backups import BackupSide
 from sild.adminapi.centralserver.application import AREAS, DESCRIPTION
 from sild.components.accounts.accounts import Accounts
@@ -26,7 +24,6 @@ from sild.model.audit import Audit, AuditRecord
 from sild.model.permissions import CENTRAL_SERVER, Role
 from sild.model.refusals import Refusal
 from sild.runtime.asgi import AsgiApp, asgi_handler
-from sild.runtime.auditlog import AuditFile, AuditSink, AuditSinks, AuditSyslog
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.database import Database, DatabaseError
 from sild.runtime.fetch import Fetcher
@@ -41,6 +38,7 @@ from sild.runtime.tls import (
     TlsPolicy,
     server_context,
 )
+from sild.servers.central_audit import audit_log_of, open_audit_sink
 from sild.servers.central_database import open_central_database
 from sild.servers.central_layout import CentralLayout
 from sild.servers.central_parts import Around, make_parts, start_anew
@@ -95,9 +93,8 @@ class CentralProcess:
         self._layout = layout
         self._settings = settings
         self._clock: Clock = SystemClock()
-        self._sink = _audit_sink(layout, settings)
-        host = socket.gethostname()
-        self._audit = Announcing(AuditLog(self._sink, host, "Sild Central Server", self._clock))
+        self._sink = open_audit_sink(layout, settings)
+        self._audit = Announcing(audit_log_of(self._sink, self._clock))
         self.accounts = Accounts(
             AccountStore(database), CENTRAL_SERVER, settings.accounts, self._clock
         )
@@ -177,7 +174,7 @@ class CentralProcess:
             await self.accounts.add_user(name, password, roles)
 
     async def finish_restoration(self) -> bool:
-        """Finish a restoration that was interrupted; says whether there was one.
+        """Finish a restoration that this process's own end interrupted; says whether there was one.
 
         Then every process is started anew: what they hold is of before.
         """
@@ -203,14 +200,6 @@ class CentralProcess:
 def _context(identity: TlsIdentity) -> ssl.SSLContext:
     # Who asks is authenticated by what is inside; a certificate is told of where one is shown.
     return server_context(TlsPolicy(), identity, AnyCertificate.WANTED)
-
-
-def _audit_sink(layout: CentralLayout, settings: CentralServerSettings) -> AuditSink:
-    api = settings.admin_api
-    sinks: list[AuditSink] = [AuditFile(api.audit_log or layout.audit_log)]
-    if api.audit_syslog:
-        sinks.append(AuditSyslog(*api.syslog_address()))
-    return AuditSinks(*sinks)
 
 
 async def run_central(layout: CentralLayout, settings: CentralServerSettings) -> int:

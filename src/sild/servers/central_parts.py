@@ -1,5 +1,6 @@
 """The use cases of a Central Server, introduced to each other."""
 
+import asyncio
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -13,10 +14,6 @@ from sild.adminapi.centralserver.management_service import management_app, wsdl_
 from sild.adminapi.centralserver.registration_service import registration_app
 from sild.adminapi.centralserver.request_web_service import Callers, RequestGuards, ServiceLimits
 from sild.components.accounts.accounts import Accounts
-from sild.components.accounts.tables import METADATA as ACCOUNTS
-from sild.components.backup.backups import BackupPlaces, Backups
-from sild.components.backup.dump import SavedDatabase
-from sild.components.backup.saved import SavedServer
 from sild.components.centralserver.alerts import Alerts
 from sild.components.centralserver.certification_services import CertificationServices
 from sild.components.centralserver.cluster import Cluster
@@ -30,7 +27,6 @@ from sild.components.centralserver.management_callers import ListedCallers, Prov
 from sild.components.centralserver.management_services import ManagementServices
 from sild.components.centralserver.management_tls import ManagementTls
 from sild.components.centralserver.member_classes import MemberClasses
-from sild.components.centralserver.metadata import METADATA as REGISTRY
 from sild.components.centralserver.partners import DownloadingPartners
 from sild.components.centralserver.ports import Keys
 from sild.components.centralserver.publish import Publisher, PublisherSettings, Surroundings
@@ -42,7 +38,7 @@ from sild.components.centralserver.requests import Requests
 from sild.components.centralserver.source_anchors import SourceAnchors
 from sild.components.centralserver.source_rows import SourceKind
 from sild.components.centralserver.sources import Sources, SourceSettings
-from sild.components.centralserver.system import Node, PublicPorts, System
+from sild.components.centralserver.system import System
 from sild.components.centralserver.timestamping_services import TimestampingServices
 from sild.components.centralserver.trusted_anchors import TrustedAnchors
 from sild.model.audit import Audit
@@ -51,9 +47,12 @@ from sild.runtime.asgi import AsgiApp
 from sild.runtime.clock import Clock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
+from sild.servers.central_backups import CentralBackups, node_of
 from sild.servers.central_conf import PublishedConfiguration
 from sild.servers.central_layout import CentralLayout
 from sild.servers.central_settings import CentralServerSettings
+
+_ANSWER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +93,7 @@ class _Maker:
         self._settings = settings
         self._around = around
         center = settings.center
-        listeners = settings.listeners
-        ports = PublicPorts(
-            listeners.registration_port,
-            listeners.management_port,
-            listeners.configuration_http_port,
-            listeners.configuration_https_port,
-        )
-        self._node = Node(center.ha_node_name, center.high_availability, ports)
+        self._node = node_of(settings)
         self._files = PublicationDirectory(layout.published)
         self._tls = ManagementTls(layout.services_tls, settings.server.tls_host, around.clock)
         database, clock = around.database, around.clock
@@ -128,7 +120,7 @@ class _Maker:
             DownloadingPartners(around.fetcher, clock),
             center.trusted_anchors_allowed,
         )
-        self._backups = self._make_backups()
+        self._backups = CentralBackups(layout, settings, database, clock).make(_restored)
 
     def make(self) -> CentralParts:
         """All parts."""
@@ -202,30 +194,6 @@ class _Maker:
         lowest = self._settings.center.minimum_global_configuration_version
         return Publisher(self._parts, surroundings, PublisherSettings(lowest))
 
-    def _make_backups(self) -> Backups:
-        layout, around, settings = self._layout, self._around, self._settings.backup
-        server = SavedServer(
-            kind="central-server",
-            identity=self._identity,
-            version=__version__,
-            databases=(SavedDatabase("central", around.database, (REGISTRY, ACCOUNTS)),),
-            files={
-                "signer": layout.keys,
-                "sild.toml": layout.settings_file,
-                "api-tls.pem": layout.api_tls,
-                "management-service-tls.pem": layout.services_tls,
-                "configuration-parts": layout.configuration_parts,
-            },
-        )
-        places = BackupPlaces(
-            settings.backup_path or layout.backups, layout.gnupg, layout.home / "restoring"
-        )
-        return Backups(server, places, settings, around.clock, _restored)
-
-    async def _identity(self) -> str:
-        parameters = await self._system.parameters()
-        return f"{parameters.instance}/{self._node.name}" if parameters.is_set else ""
-
 
 def start_anew() -> None:
     """Have the supervisor start every process again: what they hold is of before."""
@@ -233,4 +201,5 @@ def start_anew() -> None:
 
 
 async def _restored() -> None:
-    start_anew()
+    # Whoever asked for it is answered first.
+    asyncio.get_running_loop().call_later(_ANSWER_SECONDS, start_anew)

@@ -5,15 +5,14 @@ import os
 from functools import partial
 from pathlib import Path
 
-from sild.components.signer.devices import read_devices
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets
 from sild.runtime.logs import configure_logs
-from sild.runtime.settings import read_settings
+from sild.runtime.settings import SettingsError
 from sild.runtime.supervise import Child, Fork, Supervisor
 from sild.servers.central_layout import CentralLayout
-from sild.servers.central_settings import CentralServerSettings
+from sild.servers.central_settings import CentralServerSettings, read_central_settings
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.processes import raise_descriptor_limit, run_apart, run_process
 
@@ -21,17 +20,6 @@ _LOG = logging.getLogger(__name__)
 
 # Imported once, before the processes fork: they share the memory, and start at once.
 _PRELOADED = ("sild.servers.signer", "sild.servers.central")
-
-
-def read_central_settings(layout: CentralLayout) -> CentralServerSettings:
-    """The server's settings from its file, where there is one, and the environment.
-
-    Raises SettingsError.
-    """
-    path = layout.settings_file if layout.settings_file.exists() else None
-    settings = read_settings(CentralServerSettings, path, os.environ)
-    read_devices(settings.signer.devices_file or layout.devices_file)
-    return settings
 
 
 def prepare_central_home(layout: CentralLayout, settings: CentralServerSettings) -> None:
@@ -50,7 +38,7 @@ def run_central_server(home: Path) -> int:
     settings = read_central_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_central_home(layout, settings)
-    if code := run_apart(partial(_migrations, layout, settings)):
+    if code := run_apart(partial(_prepare, layout, settings), _PRELOADED):
         return code
     pins = KeptSecrets.open(os.environ)
     children = [
@@ -62,21 +50,28 @@ def run_central_server(home: Path) -> int:
     return 0
 
 
-def _migrations(layout: CentralLayout, settings: CentralServerSettings) -> int:
-    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - for this process alone
-    from sild.servers.central_database import migrate_central  # noqa: PLC0415 - so is this
+def _prepare(layout: CentralLayout, settings: CentralServerSettings) -> int:
+    """Bring the databases up to date, and the files too where a restoration was interrupted."""
+    from sild.model.refusals import Refusal  # noqa: PLC0415 - for this process alone
+    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - so is this
+    from sild.servers.central_backups import finish_restoration  # noqa: PLC0415 - and this
+    from sild.servers.central_database import migrate_central  # noqa: PLC0415 - and this
+
+    async def prepare() -> None:
+        await migrate_central(layout, settings.center)
+        await finish_restoration(layout, settings)
 
     try:
-        migrating = partial(migrate_central, layout, settings.center)
-        return run_process("migrations", settings.logs, migrating)
-    except DatabaseError as error:
-        _LOG.error("%s", error)
+        return run_process("preparation", settings.logs, prepare)
+    except (DatabaseError, Refusal) as error:
+        _LOG.error("the server is not started: %s", error)
         return 1
 
 
 def _signer(layout: CentralLayout, settings: CentralServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
 
+    settings = _current(layout, settings)
     return run_process("signer", settings.logs, partial(run_signer, layout, settings, pins))
 
 
@@ -84,4 +79,14 @@ def _central(layout: CentralLayout, settings: CentralServerSettings, pins: KeptS
     from sild.servers.central import run_central  # noqa: PLC0415 - preloaded by the supervisor
 
     pins.let_go()
+    settings = _current(layout, settings)
     return run_process("central", settings.logs, partial(run_central, layout, settings))
+
+
+def _current(layout: CentralLayout, settings: CentralServerSettings) -> CentralServerSettings:
+    """The settings as they are now, for a process that starts: others may have been restored."""
+    try:
+        return read_central_settings(layout)
+    except SettingsError as error:
+        _LOG.error("the settings of before are used, for those of now are not usable: %s", error)
+        return settings

@@ -1,5 +1,6 @@
 """All settings of a Central Server: one section a component, one file, frozen."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,8 +8,11 @@ from sild.adminapi.settings import AdminApiSettings
 from sild.components.accounts.settings import AccountSettings
 from sild.components.backup.settings import BackupSettings
 from sild.components.centralserver.settings import CenterListeners, CenterSettings
+from sild.components.signer.devices import read_devices
 from sild.components.signer.settings import SignerSettings
 from sild.runtime.logs import LogSettings
+from sild.runtime.settings import read_settings
+from sild.servers.central_layout import CentralLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,14 @@ class CentralServerSettings:
     signer: SignerSettings = field(default_factory=SignerSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     logs: LogSettings = field(default_factory=LogSettings)
+
+
+def read_central_settings(layout: CentralLayout) -> CentralServerSettings:
+    """The server's settings from its file, where there is one, and the environment.
+
+    Raises SettingsError.
+    """
+    path = layout.settings_file if layout.settings_file.exists() else None
+    settings = read_settings(CentralServerSettings, path, os.environ)
+    read_devices(settings.signer.devices_file or layout.devices_file)
+    return settings

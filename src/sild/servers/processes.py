@@ -1,9 +1,10 @@
 """What the processes of every server have in common."""
 
+import importlib
 import os
 import resource
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sild.runtime.logs import LogSettings, configure_logs
@@ -13,8 +14,11 @@ from sild.runtime.supervise import end_with_parent
 _DESCRIPTORS = 65536
 
 
-def run_apart(function: Callable[[], int]) -> int:
-    """The exit code of a function in a process of its own, with which its memory goes."""
+def run_apart(function: Callable[[], int], meanwhile: Sequence[str] = ()) -> int:
+    """The exit code of a function in a process of its own, with which its memory goes.
+
+    Meanwhile these modules are imported here, for the processes that come after it.
+    """
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -25,6 +29,8 @@ def run_apart(function: Callable[[], int]) -> int:
             traceback.print_exc()
         finally:
             os._exit(code)
+    for module in meanwhile:
+        importlib.import_module(module)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

@@ -54,7 +54,7 @@ def run_security_server(home: Path) -> int:
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_home(layout, settings)
-    if code := run_apart(partial(_migrations, layout, settings)):
+    if code := run_apart(partial(_migrations, layout, settings), _PRELOADED):
         return code
     pins = KeptSecrets.open(os.environ)
     children = [

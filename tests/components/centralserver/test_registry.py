@@ -28,6 +28,7 @@ from sild.components.centralserver.registry_errors import (
     SubsystemRegistered,
 )
 from sild.components.centralserver.registry_values import MemberRow, SubsystemRow
+from sild.model.refusals import BadRequest
 from sild.protocol.globalconf.shared_parameters import MemberClass
 from sild.protocol.ids import SecurityServerId
 
@@ -57,6 +58,7 @@ async def test_a_member_can_be_added_only_after_the_instance_has_a_name(database
     with pytest.raises(InstanceNotSet) as raised:
         await made.registry.add_member("GOV", "M1", "First")
     assert raised.value.code == "instance_identifier_not_set"
+    assert isinstance(raised.value, BadRequest)
 
 
 @pytest.mark.parametrize("text", NOT_IDENTIFIERS)

@@ -42,6 +42,12 @@ async def test_nobody_logs_in_or_out_twice(central):
         await central.sources.login.login("0", PIN)
 
 
+async def test_a_token_without_a_pin_is_not_opened(central):
+    central.keys.change("0", status=TokenStatus.NOT_INITIALIZED)
+    with pytest.raises(TokenActionNotPossible):
+        await central.sources.login.login("0", PIN)
+
+
 async def test_a_token_that_is_not_there_is_not_opened(central):
     with pytest.raises(UnknownToken):
         await central.sources.login.login("7", PIN)

@@ -26,10 +26,11 @@ BadRequest
 ├── SubsystemRegistered       subsystem_registered_and_cannot_be_deleted
 ├── OwnersGroupStays          owners_global_group_cannot_be_deleted
 ├── OwnersGroupTakesNobody    cannot_add_member_to_owners_group
-└── OwnersGroupKeepsMembers   owners_global_group_member_cannot_be_deleted
+├── OwnersGroupKeepsMembers   owners_global_group_member_cannot_be_deleted
+└── InstanceNotSet            instance_identifier_not_set
 """
 
-from sild.model.refusals import BadRequest, Conflict, Failed, NotFound
+from sild.model.refusals import BadRequest, Conflict, NotFound
 
 
 class MemberClassNotFound(NotFound):
@@ -182,7 +183,7 @@ class OwnersGroupKeepsMembers(BadRequest):
     code = "owners_global_group_member_cannot_be_deleted"
 
 
-class InstanceNotSet(Failed):
+class InstanceNotSet(BadRequest):
     """The Central Server was not initialised yet."""
 
     code = "instance_identifier_not_set"

@@ -39,6 +39,8 @@ class TokenLogin:
         if view.token.status is TokenStatus.USER_PIN_LOCKED:
             raise TokenPinLocked(f"the token {token_id} is locked")
         _require(TokenAction.LOGIN, view)
+        if view.token.status is TokenStatus.NOT_INITIALIZED:
+            raise TokenActionNotPossible(f"the token {token_id} has no PIN yet")
         _check_format(view.token, pin)
         try:
             await self._keys.login(token_id, pin)
