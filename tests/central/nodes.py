@@ -1,6 +1,7 @@
 """Central Servers as processes, of one or of several nodes, and an instance made on them."""
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -11,8 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 
 from ecosystem.processes import children_of, is_running, until
+from sild.apiclient.client import ApiClient
+from sild.apiclient.values import Patience, Pin, Server
 from sild.components.confclient.cache import read_cached
 from sild.components.confclient.download import ConfigurationClient, Places
 from sild.components.confclient.settings import ConfigurationClientSettings
@@ -85,6 +90,12 @@ class Node(RunningCentral):
         return httpx.AsyncClient(
             base_url=self.api_url, verify=context, headers=headers, timeout=60, trust_env=False
         )
+
+    def client_with(self, credentials):
+        """Another client of the API."""
+        (certificate,) = load_pem_x509_certificates(self.layout.api_tls.read_bytes())
+        pin = Pin(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest())
+        return ApiClient(Server(self.api_url, pin, credentials, Patience(connect=2.0)))
 
     async def key(self, *roles):
         """The header of an API key with these roles."""

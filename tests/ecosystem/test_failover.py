@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ecosystem.duo import HEALTH, PROVIDER, REGISTER, Duo, plan_at
 from ecosystem.faults import FaultyNetwork, full, silent
 from ecosystem.ledger import recorded_by
+from sild.components.messagelog.errors import RecordNotFound
 from sild.devnet.ecosystem import Intervals
 from sild.devnet.topology import PlannedServer
 from sild.protocol.ids import SecurityServerId
@@ -120,6 +122,24 @@ async def test_with_all_servers_down_it_is_a_fault_of_the_network(trio):
     code, seconds = await trio.ask()
     assert code == "server.clientproxy.network_error"
     assert seconds < 2 * CONNECT_SECONDS
+
+
+@pytest.mark.feature("ML-16")
+async def test_each_server_of_a_provider_keeps_a_log_of_its_own(trio, tmp_path):
+    answer = await trio.call("/echo", content=b"a body")
+    query = answer.headers["x-road-id"]
+    (served,) = [
+        place for place in PLACES if (query, True) in await recorded_by(trio.servers[place].layout)
+    ]
+    (other,) = PLACES.keys() - {served}
+    path = await trio.servers[served].control.export_container(
+        query, REGISTER, True, str(tmp_path / "answer.asice")
+    )
+    assert Path(path).stat().st_size
+    with pytest.raises(RecordNotFound):
+        await trio.servers[other].control.export_container(
+            query, REGISTER, True, str(tmp_path / "nothing.asice")
+        )
 
 
 @pytest.mark.feature("PX-05")

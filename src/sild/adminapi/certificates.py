@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any, Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from sild.adminapi.bodies import Body, Instant
 from sild.protocol.errors import IncorrectCertificate
 from sild.protocol.pki.certificate import Certificate, read_certificate
+from sild.protocol.pki.names import Attribute, read_name
 
 _KEYWORDS = {
     "2.5.4.3": "CN",
@@ -106,9 +108,9 @@ class CertificateDetails(Body):
         return cls(
             hash=certificate.sha256.hex().upper(),
             issuer_common_name=certificate.issuer_name,
-            issuer_distinguished_name=distinguished_name(read.issuer),
+            issuer_distinguished_name=distinguished_name(certificate.issuer_der),
             subject_common_name=certificate.name,
-            subject_distinguished_name=distinguished_name(read.subject),
+            subject_distinguished_name=distinguished_name(certificate.subject_der),
             subject_alternative_names=_alternative_names(read),
             not_before=certificate.not_before,
             not_after=certificate.not_after,
@@ -146,16 +148,16 @@ def _key_fields(key: PublicKeyTypes) -> dict[str, Any]:
     raise IncorrectCertificate(f"certificates with {type(key).__name__} are not supported")
 
 
-def distinguished_name(name: x509.Name) -> str:
-    """A name as Java's X500Principal.toString() has it: CN=first, O=second, C=third."""
-    return ", ".join(" + ".join(map(_attribute, rdn)) for rdn in reversed(name.rdns))
+def distinguished_name(name: bytes) -> str:
+    """A name (DER) as Java's X500Principal.toString() has it: CN=first, O=second, C=third."""
+    return ", ".join(" + ".join(map(_attribute, rdn)) for rdn in reversed(read_name(name)))
 
 
-def _attribute(attribute: x509.NameAttribute[str | bytes]) -> str:
-    oid = attribute.oid.dotted_string
-    keyword = _KEYWORDS.get(oid, f"OID.{oid}")
-    value = attribute.value
-    text = f"#{value.hex()}" if isinstance(value, bytes) else value
+def _attribute(attribute: Attribute) -> str:
+    keyword = _KEYWORDS.get(attribute.oid, f"OID.{attribute.oid}")
+    if attribute.text is None:
+        return f"{keyword}=#{attribute.value.hex()}"
+    text = attribute.text
     if _SPECIAL.isdisjoint(text) and text == text.strip(" ") and "  " not in text:
         return f"{keyword}={text}"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -166,8 +168,11 @@ def _signature_algorithm(read: x509.Certificate) -> str:
     oid = read.signature_algorithm_oid
     if oid in _SIGNATURES:
         return _SIGNATURES[oid]
-    digest = read.signature_hash_algorithm
-    kind = "ECDSA" if isinstance(read.signature_algorithm_parameters, ec.ECDSA) else "RSA"
+    try:
+        digest, scheme = read.signature_hash_algorithm, read.signature_algorithm_parameters
+    except (UnsupportedAlgorithm, ValueError):
+        digest = scheme = None
+    kind = "ECDSA" if isinstance(scheme, ec.ECDSA) else "RSA"
     return oid.dotted_string if digest is None else f"{digest.name.upper()}with{kind}"
 
 
@@ -188,7 +193,7 @@ def _alternative_names(read: x509.Certificate) -> str | None:
 
 def _alternative_name(name: x509.GeneralName) -> str:
     if isinstance(name, x509.DirectoryName):
-        return f"DirName:{distinguished_name(name.value)}"
+        return f"DirName:{distinguished_name(name.value.public_bytes())}"
     if isinstance(name, x509.RegisteredID):
         return f"Registered ID:{name.value.dotted_string}"
     label = _NAMES.get(type(name))

@@ -343,6 +343,7 @@ class Ecosystem:
                 tasks.create_task(what(server))
 
     async def _register_certificates(self, server: RunningServer) -> None:
+        await server.signing()
         for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
             for entry in key.certificates:
                 saved = entry.status is CertificateStatus.SAVED

@@ -136,6 +136,15 @@ class RunningServer:
 
         await self._until(is_carried, f"carry {client}")
 
+    async def signing(self) -> None:
+        """Come back when the owner's signing certificate can be used; raises DevnetError."""
+        owner = str(self.plan.id.owner)
+
+        async def is_signing() -> bool:
+            return owner in (await self.control.status()).signing_members
+
+        await self._until(is_signing, f"be able to sign for {owner}")
+
     async def authenticated(self) -> None:
         """Come back when the authentication certificate is registered; raises DevnetError."""
         await self._until(self._is_authenticated, "have its certificate registered")

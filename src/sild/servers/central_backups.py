@@ -10,7 +10,7 @@ from sild.components.accounts.tables import METADATA as ACCOUNTS
 from sild.components.backup.backups import BackupPlaces, Backups
 from sild.components.backup.dump import SavedDatabase
 from sild.components.backup.saved import SavedServer
-from sild.components.centralserver.metadata import METADATA as REGISTRY
+from sild.components.centralserver.schema import TABLES as REGISTRY
 from sild.components.centralserver.source_anchors import SourceAnchors
 from sild.components.centralserver.system import Node, PublicPorts, System
 from sild.runtime.clock import Clock, SystemClock

@@ -255,7 +255,9 @@ class Control:
         knowledge = await self._ocsp.ask_now(read_certificate(certificate), conf)
         active = knowledge.status is OcspStatus.GOOD
         order = CertificateImport(certificate, CertificateStatus.REGISTERED, active, member)
-        return await self._signer.import_certificate(order)
+        entry = await self._signer.import_certificate(order)
+        await self._update()
+        return entry
 
     async def import_from_token(self, sha256: str) -> CertificateEntry:
         """Use a signing certificate that was found on a token, after the same checks."""

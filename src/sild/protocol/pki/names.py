@@ -46,32 +46,35 @@ _ENCODINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Attribute:
+class Attribute:
+    """One attribute of a name: its type, its DER, and its text if it is one."""
+
     oid: str
     value: bytes
     text: str | None
 
 
-def _read(name: bytes) -> list[list[_Attribute]]:
+def read_name(name: bytes) -> list[list[Attribute]]:
+    """The relative names of a name, in their order; raises IncorrectCertificate."""
     try:
         return [[_attribute(part) for part in der.parts_of(rdn)] for rdn in der.parts_of(name)]
     except (ValueError, TypeError, IndexError) as error:
         raise IncorrectCertificate(f"a distinguished name cannot be read: {error}") from None
 
 
-def _attribute(part: bytes) -> _Attribute:
+def _attribute(part: bytes) -> Attribute:
     oid, value = der.parts_of(part)
     encoding = _ENCODINGS.get(value[0])
     text = None if encoding is None else der.contents_of(value).decode(encoding)
-    return _Attribute(core.ObjectIdentifier.load(oid, strict=True).dotted, value, text)
+    return Attribute(core.ObjectIdentifier.load(oid, strict=True).dotted, value, text)
 
 
 def name_text(name: bytes) -> str:
     """A name as RFC 2253 text, last relative name first, as Java's X500Principal prints it."""
-    return ",".join("+".join(map(_attribute_text, rdn)) for rdn in reversed(_read(name)))
+    return ",".join("+".join(map(_attribute_text, rdn)) for rdn in reversed(read_name(name)))
 
 
-def _attribute_text(attribute: _Attribute) -> str:
+def _attribute_text(attribute: Attribute) -> str:
     keyword = _KEYWORDS.get(attribute.oid)
     if keyword is None or attribute.text is None:
         return f"{keyword or attribute.oid}=#{attribute.value.hex()}"
@@ -100,10 +103,10 @@ def backward_name_key(name: bytes) -> bytes:
 
 
 def _relative_keys(name: bytes) -> list[list[tuple[str, str]]]:
-    return [sorted(map(_attribute_key, rdn)) for rdn in _read(name)]
+    return [sorted(map(_attribute_key, rdn)) for rdn in read_name(name)]
 
 
-def _attribute_key(attribute: _Attribute) -> tuple[str, str]:
+def _attribute_key(attribute: Attribute) -> tuple[str, str]:
     if attribute.text is None:
         return attribute.oid, f"#{attribute.value.hex()}"
     text = unicodedata.normalize("NFKC", attribute.text)
@@ -117,7 +120,7 @@ def find_attribute(name: bytes, keyword: str) -> str | None:
     that the reference takes. Raises IncorrectCertificate, also for an attribute that is no text.
     """
     oid = _TYPES[keyword.upper()]
-    for rdn in reversed(_read(name)):
+    for rdn in reversed(read_name(name)):
         for attribute in rdn:
             if attribute.oid == oid:
                 if attribute.text is None:
