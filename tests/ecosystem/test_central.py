@@ -1,7 +1,10 @@
 """A whole ecosystem through the Central Server's own services: what servers ask for, and get."""
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import httpx
@@ -217,6 +220,49 @@ async def test_a_registration_that_waits_is_revoked_by_a_deletion(town, consumer
     await approved(town)
     assert status_of(consumer, PORTAL) is ClientStatus.REGISTERED
     assert (await call(town, consumer)).status_code == 200
+
+
+async def sild(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sild", *map(str, arguments)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.feature("KC-05")
+async def test_the_command_line_lists_tokens_with_their_states(consumer):
+    code, out, _ = await sild("keys", "list", "--home", consumer.layout.home, "--json")
+    (token,) = json.loads(out)
+    assert (code, token["state"], token["status"]) == (0, "logged in", "OK")
+    usages = {key["usage"]: key for key in token["keys"]}
+    (certificate,) = usages["AUTHENTICATION"]["certificates"]
+    assert (certificate["status"], certificate["active"]) == ("registered", True)
+    assert certificate["possible_actions"] == ["DISABLE", "UNREGISTER"]
+    code, told, _ = await sild("keys", "list", "--home", consumer.layout.home)
+    assert "registered, active" in told
+
+
+@pytest.mark.feature("KC-17")
+async def test_the_command_line_shows_every_field_of_a_certificate(consumer):
+    entry = await auth_entry(consumer)
+    home = ("--home", consumer.layout.home)
+    code, out, _ = await sild("keys", "certificate", entry.sha256[:12], *home, "--json")
+    assert code == 0
+    told = json.loads(out)
+    certificate = read_certificate(entry.certificate)
+    details = told["details"]
+    assert told["sha256"] == entry.sha256
+    assert details["hash"] == certificate.sha256.hex().upper()
+    assert int(details["serial"]) == certificate.serial
+    assert details["public_key_algorithm"] == "EC"
+    assert "DIGITAL_SIGNATURE" in details["key_usages"]
+    assert details["not_after"].startswith(f"{certificate.not_after:%F}")
+    code, _, err = await sild("keys", "certificate", "00", *home)
+    assert (code, err) == (1, "00: there is none that begins so\n")
 
 
 @pytest.mark.feature("KC-14")
