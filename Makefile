@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 FOREIGN := $(VENV)/foreign
+FUZZ := $(VENV)/fuzz
 
-.PHONY: help dev demo test check conformance bench soak lock clean
+.PHONY: help dev demo test check conformance bench soak fuzz lock clean
 
 help: ## List these commands.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +62,14 @@ bench: dev ## Measure the message path beside its comparison.
 soak: dev ## Run the long forms of the tests; mixed traffic for SILD_SOAK_MINUTES, half an hour by default.
 	@SILD_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 tests
 
+fuzz: $(STAMP) $(FUZZ)/.complete ## Fuzz the management API by its description; PUBLISHED=... names another to do it by, too.
+	@$(BIN)/python tools/fuzz_api.py $(if $(PUBLISHED),--published $(PUBLISHED))
+
+$(FUZZ)/.complete: tests/fuzz/requirements.lock | $(STAMP)
+	@$(BIN)/python -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
 lock: ## Choose newest allowed versions again and write all lock files.
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	python3 -m venv "$$scratch"; \
@@ -69,7 +78,8 @@ lock: ## Choose newest allowed versions again and write all lock files.
 	    --generate-hashes --no-annotate --custom-compile-command 'make lock'); \
 	"$${compile[@]}" pyproject.toml --output-file requirements.lock; \
 	"$${compile[@]}" pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock; \
-	"$${compile[@]}" tests/foreign/provider.in --override tests/foreign/provider.overrides --output-file tests/foreign/provider.lock
+	"$${compile[@]}" tests/foreign/provider.in --override tests/foreign/provider.overrides --output-file tests/foreign/provider.lock; \
+	"$${compile[@]}" tests/fuzz/requirements.in --output-file tests/fuzz/requirements.lock
 
 clean: ## Remove what the commands above have made.
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,7 +77,8 @@ def _without_yaml(document: Json) -> Json:
 
 
 def _either(schema: Json, values: Sequence[Any]) -> Json:
-    return {"anyOf": [schema, {"enum": list(dict.fromkeys(values))}]}
+    # What comes first is what the fuzzer starts from.
+    return {"anyOf": [{"enum": list(dict.fromkeys(values))}, schema]}
 
 
 def _operations_of(document: Json, difference: Difference) -> Iterator[Json]:

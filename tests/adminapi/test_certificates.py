@@ -1,11 +1,14 @@
+import ipaddress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
+from pki_builder import TestCa, critical_unknown_extension, name_of
 from sild.adminapi.certificates import CertificateDetails, certificate_details, distinguished_name
 from sild.protocol.errors import IncorrectCertificate
 
@@ -96,6 +99,61 @@ def test_what_is_no_certificate_is_refused():
         certificate_details(b"nothing")
 
 
+def test_names_that_the_library_finds_odd_are_told_without_a_warning():
+    odd = name_of(C="DEV", O="GOV", CN="M1")
+    issued = TestCa.create("Odd").issue(odd).certificate
+    details = certificate_details(issued.der)
+    assert details.subject_distinguished_name == "CN=M1, O=GOV, C=DEV"
+    assert details.subject_common_name == "M1"
+
+
+def test_a_certificate_without_a_subject_is_told():
+    names = x509.SubjectAlternativeName([x509.DNSName("cs.test")])
+    issued = TestCa.create("Odd").issue(x509.Name([]), extensions=((names, True),)).certificate
+    details = CertificateDetails.of(issued)
+    assert (details.subject_distinguished_name, details.subject_common_name) == ("", "")
+    assert details.subject_alternative_names == "DNS:cs.test"
+
+
+def test_extensions_that_nobody_knows_do_not_matter():
+    unknown = critical_unknown_extension()
+    issued = TestCa.create("Odd").issue(name_of(CN="x"), extensions=(unknown,)).certificate
+    assert CertificateDetails.of(issued).subject_common_name == "x"
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_alternative_names_of_every_kind_are_told():
+    some = x509.ObjectIdentifier("1.2.3")
+    names = [
+        x509.DirectoryName(name_of(C="DEV", CN="a,b")),
+        x509.RegisteredID(some),
+        x509.OtherName(some, b"\x05\x00"),
+        x509.UniformResourceIdentifier("urn:x"),
+        x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
+    ]
+    extension = (x509.SubjectAlternativeName(names), False)
+    issued = TestCa.create("Odd").issue(name_of(CN="x"), extensions=(extension,)).certificate
+    assert CertificateDetails.of(issued).subject_alternative_names == (
+        'DirName:CN="a,b", C=DEV, Registered ID:1.2.3, othername:<unsupported>, URI:urn:x, '
+        "IP Address:2001:db8::1"
+    )
+
+
+def test_an_attribute_that_is_no_text_is_told_by_its_bytes():
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x01", _ASN1Type.BitString)]
+    )
+    assert distinguished_name(name.public_bytes()) == "OID.2.5.4.45=#030101"
+
+
+def test_a_signature_of_a_kind_that_is_not_known_is_told_by_its_number():
+    der = certificate(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    known, other = bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d04037f")
+    assert der.count(known) == 2
+    details = certificate_details(der.replace(known, other))
+    assert details.signature_algorithm == "1.2.840.10045.4.3.127"
+
+
 def test_several_attributes_stand_together():
     name = x509.Name(
         [
@@ -107,4 +165,4 @@ def test_several_attributes_stand_together():
             )
         ]
     )
-    assert set(distinguished_name(name).split(" + ")) == {"CN=a", 'UID=" b"'}
+    assert set(distinguished_name(name.public_bytes()).split(" + ")) == {"CN=a", 'UID=" b"'}

@@ -9,7 +9,8 @@ Brings up two security servers with a service behind them, and beside them a cha
 with mutual TLS, of the same version and suite. Drives both in the same way, in turn, and prints
 messages per second, latency, CPU time a message and memory, as medians and ratios of medians.
 Then, on each database engine that is installed, logs, time-stamps, archives and verifies 10,000
-messages (500 with --quick). Takes some minutes; nothing else should run on the machine.
+messages (500 with --quick). Last, publishes the global configuration of 3,000 members again and
+again. Takes some minutes; nothing else should run on the machine.
 """
 
 
@@ -28,7 +29,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         nargs="+",
         metavar="WORD",
         help="only the cases whose names have all these words, such as: RSA-2048 1 kB x64;"
-        " evidence for the message log alone",
+        " evidence for the message log alone, publishing for the Central Server",
     )
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help="processes on a server's path"

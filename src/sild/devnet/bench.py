@@ -6,12 +6,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sild.devnet.benchmark.evidence import EvidenceBench
 from sild.devnet.benchmark.figures import COMPARED, COMPARED_CONCURRENCY, RATIO_CASE, Body, Case
 from sild.devnet.benchmark.nginx import find_nginx
+from sild.devnet.benchmark.publishing import measure_publishing
 from sild.devnet.benchmark.report import to_json, to_text
 from sild.devnet.benchmark.runs import Bench, Extent
 from sild.devnet.errors import DevnetError
@@ -47,6 +48,9 @@ QUICK_CASES = (
 EVIDENCE = "evidence"
 """The word for what is measured without a message path."""
 EVIDENCE_RECORDS, EVIDENCE_RECORDS_QUICK = 10_000, 500
+PUBLISHING = "publishing"
+"""The word for what a Central Server with a whole country does."""
+PUBLISHING_ROUNDS, PUBLISHING_ROUNDS_QUICK = 20, 4
 _LONGEST_SECONDS = 1200.0
 _LONGEST_EVIDENCE_SECONDS = 3600.0
 
@@ -61,14 +65,10 @@ def chosen(cases: Sequence[Case], words: Sequence[str]) -> tuple[Case, ...]:
 
 def run_bench(asked: argparse.Namespace) -> int:
     """Measure, and print what was measured; gives the exit code."""
-    extent, cases = (QUICK, QUICK_CASES) if asked.quick else (FULL, ALL_CASES)
-    records = EVIDENCE_RECORDS_QUICK if asked.quick else EVIDENCE_RECORDS
-    if asked.only == [EVIDENCE]:
-        cases = ()
-    elif asked.only:
-        records, cases = 0, chosen(ALL_CASES, asked.only)
-    if not cases and not records:
-        names = "\n  ".join([*map(str, ALL_CASES), EVIDENCE])
+    extent = QUICK if asked.quick else FULL
+    cases, beside = _wanted(asked)
+    if not cases and not beside.records and not beside.rounds:
+        names = "\n  ".join([*map(str, ALL_CASES), EVIDENCE, PUBLISHING])
         print(f"no case has all these words; the cases are\n  {names}", file=sys.stderr)
         return 2
     if asked.runs is not None:
@@ -78,7 +78,7 @@ def run_bench(asked: argparse.Namespace) -> int:
     bench = Bench(extent, cases, _tell)
     try:
         with tempfile.TemporaryDirectory(prefix="sild-bench-") as home:
-            asyncio.run(_bounded(bench, Path(home), asked.workers, records))
+            asyncio.run(_bounded(bench, Path(home), asked.workers, beside))
     except (DevnetError, TimeoutError, ExceptionGroup) as error:
         failed = first_of(error)
         if not isinstance(failed, DevnetError | TimeoutError):
@@ -93,6 +93,21 @@ def run_bench(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _wanted(asked: argparse.Namespace) -> "tuple[tuple[Case, ...], Beside]":
+    """The cases of the message path, and what is measured beside it."""
+    cases, everything = ALL_CASES, Beside(EVIDENCE_RECORDS, PUBLISHING_ROUNDS)
+    if asked.quick:
+        cases = QUICK_CASES
+        everything = Beside(EVIDENCE_RECORDS_QUICK, PUBLISHING_ROUNDS_QUICK)
+    if not asked.only:
+        return cases, everything
+    if asked.only == [EVIDENCE]:
+        return (), replace(everything, rounds=0)
+    if asked.only == [PUBLISHING]:
+        return (), replace(everything, records=0)
+    return chosen(ALL_CASES, asked.only), Beside(0, 0)
+
+
 def first_of(error: BaseException) -> BaseException:
     """The error itself, or of a group the first that happened."""
     while isinstance(error, BaseExceptionGroup):
@@ -104,9 +119,21 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def _bounded(bench: Bench, home: Path, workers: int, records: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How much is measured beside the message path: records of evidence, rounds of publishing."""
+
+    records: int
+    rounds: int
+
+
+async def _bounded(bench: Bench, home: Path, workers: int, beside: Beside) -> None:
     async with asyncio.timeout(_LONGEST_SECONDS):
         await bench.run(home, workers)
-    if records:
+    if beside.records:
         async with asyncio.timeout(_LONGEST_EVIDENCE_SECONDS):
-            await EvidenceBench(records, _tell).run(home / EVIDENCE, bench.results)
+            await EvidenceBench(beside.records, _tell).run(home / EVIDENCE, bench.results)
+    if beside.rounds:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            place = home / PUBLISHING
+            bench.results.publishing = await measure_publishing(place, beside.rounds, _tell)

@@ -18,6 +18,7 @@ from sild.adminapi.centralserver.application import AREAS, DESCRIPTION
 from sild.components.accounts.accounts import Accounts
 from sild.components.accounts.errors import UserExists
 from sild.components.accounts.store import AccountStore
+from sild.components.centralserver.configuration_parts import PartDescriptionError
 from sild.components.centralserver.source_errors import NotPublished
 from sild.components.signer.rpc import connect_control as connect_signer
 from sild.model.audit import Audit, AuditRecord
@@ -39,6 +40,7 @@ from sild.runtime.tls import (
     server_context,
 )
 from sild.servers.central_audit import audit_log_of, open_audit_sink
+from sild.servers.central_backups import finish_restoration
 from sild.servers.central_database import open_central_database
 from sild.servers.central_layout import CentralLayout
 from sild.servers.central_parts import Around, make_parts, start_anew
@@ -173,16 +175,6 @@ class CentralProcess:
         with contextlib.suppress(UserExists):
             await self.accounts.add_user(name, password, roles)
 
-    async def finish_restoration(self) -> bool:
-        """Finish a restoration that this process's own end interrupted; says whether there was one.
-
-        Then every process is started anew: what they hold is of before.
-        """
-        finished = await self.parts.central.backups.finish_interrupted()
-        if finished:
-            start_anew()
-        return finished
-
     async def run(self) -> None:
         """Do all jobs until cancelled."""
         await self._schedule.run()
@@ -206,20 +198,29 @@ async def run_central(layout: CentralLayout, settings: CentralServerSettings) ->
     """The process's main coroutine; gives the exit code."""
     try:
         await _run(layout, settings)
-    except (CannotListen, DatabaseError, FileError, Refusal) as error:
+    except (
+        CannotListen,
+        DatabaseError,
+        FileError,
+        OSError,
+        PartDescriptionError,
+        Refusal,
+    ) as error:
         _LOG.error("%s", error)
         return 1
     return 0
 
 
 async def _run(layout: CentralLayout, settings: CentralServerSettings) -> None:
+    if await finish_restoration(layout, settings):
+        # The end of this process's predecessor interrupted it; the signer read what was there then.
+        start_anew()
+        return
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(open_central_database(layout, settings.center))
         fetcher = await opened.enter_async_context(Fetcher())
         process = CentralProcess(layout, settings, database, fetcher)
         opened.push_async_callback(process.close)
-        if await process.finish_restoration():
-            return
         await process.open()
         await _until_stopped(process)
 

@@ -90,12 +90,14 @@ async def open_central_backups(home: Path) -> AsyncIterator[Backups]:
         yield CentralBackups(layout, settings, database, SystemClock()).make()
 
 
-async def finish_restoration(layout: CentralLayout, settings: CentralServerSettings) -> None:
-    """Finish a restoration that was interrupted, before any process reads what it restores.
+async def finish_restoration(layout: CentralLayout, settings: CentralServerSettings) -> bool:
+    """Finish a restoration that was interrupted, before anybody reads what it restores.
 
-    Raises BackupBusy and RestoreFailed.
+    Says whether there was one. Raises BackupBusy and RestoreFailed.
     """
     async with open_central_database(layout, settings.center) as database:
         backups = CentralBackups(layout, settings, database, SystemClock()).make()
-        if await backups.finish_interrupted():
-            _LOG.warning("a restoration that was interrupted is finished")
+        finished = await backups.finish_interrupted()
+    if finished:
+        _LOG.warning("a restoration that was interrupted is finished")
+    return finished

@@ -35,8 +35,7 @@ def path_of(operation):
     """A path of the operation, whatever its parameters name."""
     kinds = {"{configuration_type}": "INTERNAL"}
     parts = (
-        kinds.get(part, "1") if part.startswith("{") else part
-        for part in operation.path.split("/")
+        kinds.get(part, "1") if part.startswith("{") else part for part in operation.path.split("/")
     )
     path = "/".join(parts)
     return path if path.startswith("/api/") else PREFIX + path

@@ -120,6 +120,35 @@ class Spent:
         return self.records / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class RoundFigures:
+    """What one round took, and the process's memory after it."""
+
+    seconds: float
+    cpu_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingFigures:
+    """All rounds in their order, and what they have in common."""
+
+    rounds: tuple[RoundFigures, ...]
+    peak_memory_bytes: int
+    published_bytes: int
+    """The size of what one round publishes."""
+
+    @property
+    def slowest_seconds(self) -> float:
+        """The longest round."""
+        return max(each.seconds for each in self.rounds)
+
+    @property
+    def growth_bytes(self) -> int:
+        """How much more memory there is in use at the end than halfway."""
+        return self.rounds[-1].memory_bytes - self.rounds[len(self.rounds) // 2].memory_bytes
+
+
 @dataclass(slots=True)
 class Results:
     """All runs, by case and contestant, the memory of servers at rest by key, and evidence."""
@@ -131,6 +160,8 @@ class Results:
     """By engine and stage, in their order."""
     absent: list[Engine] = field(default_factory=list)
     """Engines that are not installed."""
+    publishing: PublishingFigures | None = None
+    """What rounds of generating global configuration took."""
 
     def add(self, case: Case, contestant: str, run: Run) -> None:
         """Keep a run."""

@@ -41,6 +41,7 @@ from sild.components.centralserver.source_rows import SourceKind
 from sild.components.centralserver.sources import Sources, SourceSettings
 from sild.components.centralserver.system import Node, Parameter, set_parameter
 from sild.components.centralserver.trusted_anchors import TrustedAnchors
+from sild.devnet.benchmark.figures import PublishingFigures, RoundFigures
 from sild.devnet.benchmark.pipes import Process
 from sild.devnet.benchmark.processes import cpu_seconds, memory_bytes, peak_memory_bytes
 from sild.devnet.credentials import PrivateKey, generate_key
@@ -73,35 +74,6 @@ class Country:
 
     def __str__(self) -> str:
         return f"{self.members:,} members, {self.subsystems:,} subsystems, {self.servers:,} servers"
-
-
-@dataclass(frozen=True, slots=True)
-class RoundFigures:
-    """What one round took, and the process's memory after it."""
-
-    seconds: float
-    cpu_seconds: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class PublishingFigures:
-    """All rounds in their order, and what they have in common."""
-
-    rounds: tuple[RoundFigures, ...]
-    peak_memory_bytes: int
-    published_bytes: int
-    """The size of what one round publishes."""
-
-    @property
-    def slowest_seconds(self) -> float:
-        """The longest round."""
-        return max(each.seconds for each in self.rounds)
-
-    @property
-    def growth_bytes(self) -> int:
-        """How much more memory there is in use at the end than halfway."""
-        return self.rounds[-1].memory_bytes - self.rounds[len(self.rounds) // 2].memory_bytes
 
 
 async def measure_publishing(

@@ -9,6 +9,7 @@ from sild.devnet.benchmark.figures import (
     NGINX,
     PROVIDER,
     SILD,
+    PublishingFigures,
     Results,
     goals,
 )
@@ -24,6 +25,7 @@ _HEADS = (
     "memory MiB",
     "of nginx",
 )
+_ROUND_SECONDS = 5.0
 _EVIDENCE_HEADS = ("evidence", "", "records", "seconds", "records/s", "CPU s", "memory MiB")
 
 
@@ -32,6 +34,8 @@ def to_text(results: Results) -> str:
     parts = [_path_text(results)] if results.runs else []
     if results.evidence or results.absent:
         parts.append(_evidence_text(results))
+    if results.publishing is not None:
+        parts.append(_publishing_text(results.publishing))
     return "\n\n".join(parts)
 
 
@@ -66,6 +70,21 @@ def _evidence_text(results: Results) -> str:
     return (
         f"{_table(rows)}\n\nLogged until all was in the store. CPU and memory (the most) are of the"
         " process that did it, without a database server's."
+    )
+
+
+def _publishing_text(figures: PublishingFigures) -> str:
+    seconds = sorted(each.seconds for each in figures.rounds)
+    cpu = sorted(each.cpu_seconds for each in figures.rounds)
+    goal = "reached" if figures.slowest_seconds < _ROUND_SECONDS else "MISSED"
+    return (
+        f"publishing global configuration in every version, {len(seconds)} rounds of"
+        f" {_mib(figures.published_bytes)} MiB:\n"
+        f"  median {seconds[len(seconds) // 2]:.2f} s ({cpu[len(cpu) // 2]:.2f} s of CPU), most"
+        f" {figures.slowest_seconds:.2f} s; memory {_mib(figures.rounds[-1].memory_bytes)} MiB"
+        f" after the last round, {figures.growth_bytes / 1024**2:+.1f} MiB since halfway, peak"
+        f" {_mib(figures.peak_memory_bytes)} MiB\n\n"
+        f"{goal:8} a whole country is published in under {_ROUND_SECONDS:g} s"
     )
 
 
@@ -148,6 +167,7 @@ def to_json(results: Results) -> dict[str, Any]:
             {"engine": engine.value, "stage": stage, **asdict(spent), "rate": spent.rate}
             for (engine, stage), spent in results.evidence.items()
         ],
+        "publishing": None if results.publishing is None else asdict(results.publishing),
         "absent": [engine.value for engine in results.absent],
         "goals": [asdict(goal) for goal in goals(results)],
     }
