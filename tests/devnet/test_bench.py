@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from sild.cli.bench import add_parser
-from sild.devnet.bench import ALL_CASES, EVIDENCE, QUICK_CASES, chosen, first_of, run_bench
+from sild.devnet.bench import (
+    ALL_CASES,
+    EVIDENCE,
+    PUBLISHING,
+    QUICK_CASES,
+    chosen,
+    first_of,
+    run_bench,
+)
 from sild.devnet.benchmark.backend import Backend, body_of
 from sild.devnet.benchmark.evidence import EvidenceBench
 from sild.devnet.benchmark.figures import (
@@ -208,7 +216,7 @@ def test_a_word_of_no_case_is_answered_with_all_names(capsys):
     add_parser(parser.add_subparsers())
     assert run_bench(parser.parse_args(["bench", "--only", EVIDENCE, "x64"])) == 2
     told = capsys.readouterr().err.split("\n  ")
-    assert told[1:] == [*map(str, ALL_CASES), f"{EVIDENCE}\n"]
+    assert told[1:] == [*map(str, ALL_CASES), EVIDENCE, f"{PUBLISHING}\n"]
 
 
 @pytest.mark.parametrize("arguments", [["--runs", "0"], ["--workers", "x"], ["--only"]])
