@@ -301,7 +301,10 @@ class Story:
         teller.say("")
         for server in ecosystem.servers.values():
             teller.place(server.plan.id.short, f"{server.http_url}  {server.layout.home}")
-        teller.place("Central Server", ecosystem.central.api_url)
+        user_file = ecosystem.central.layout.home / "first-user"
+        teller.place(
+            "Central Server", f"{ecosystem.central.api_url}  user and password: {user_file}"
+        )
         teller.place("Global configuration", ecosystem.configuration_url)
         teller.place("CA, OCSP, TSA", ecosystem.authorities.url)
         teller.place("Everything else", str(ecosystem.plan.directory))
