@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Run:
     key: Callable[[Filled], str] = lambda filled: f"X-Road-ApiKey token={filled.people}"
     mode: str = "all"
     checks: tuple[str, ...] = ()
+    origin: str = "CENTER"
+    """Who management requests come from: the key's permissions demand one or the other."""
 
 
 def _by_service(filled: Filled) -> str:
@@ -63,8 +65,7 @@ def _by_password(_: Filled) -> str:
     return "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
-# What an API key cannot open: keys themselves. That has a run of its own.
-WITHOUT_KEYS = ("--exclude-path-regex", _KEYS)
+# What an API key cannot open is keys themselves: they have a run of their own.
 BEFORE = (
     # A body that happens to fit would end what is looked at here.
     Run("before initialisation", ("--exclude-path-regex", f"{_KEYS}|{_INITIALIZATION}")),
@@ -84,6 +85,7 @@ MAIN = (
         "requests of security servers",
         ("--include-operation-id", "addManagementRequest"),
         _by_service,
+        origin="SECURITY_SERVER",
     ),
 )
 REFUSING = Run(
@@ -92,9 +94,26 @@ REFUSING = Run(
     mode="negative",
     checks=("negative_data_rejection",),
 )
+# Leaves first: whoever is deleted takes with them what is theirs.
+_LEAVES = (
+    "^(unregisterMember|unregisterSubsystem|deleteGlobalGroupMember|deleteSecurityServerAuthCert"
+    "|deleteOcspResponder|deleteIntermediateCaOcspResponder)$"
+)
+_TWIGS = (
+    "^(deleteSubsystem|deleteSecurityServer|deleteIntermediateCa|deleteKey"
+    "|revokeManagementRequest)$"
+)
 LAST = (
     Run("logging tokens in and out", ("--include-path-regex", _LOGINS)),
-    Run("deleting", ("--include-method", "DELETE", *WITHOUT_KEYS)),
+    Run("deleting what is at the ends", ("--include-operation-id-regex", _LEAVES)),
+    Run("deleting what is between", ("--include-operation-id-regex", _TWIGS)),
+    Run(
+        "deleting all else",
+        (
+            *("--include-method", "DELETE"),
+            *("--exclude-operation-id-regex", f"{_LEAVES}|{_TWIGS}|^revokeApiKey$"),
+        ),
+    ),
 )
 RESTORING = Run("restoring what is not there", ("--include-path-regex", _RESTORE))
 # The very last, for the key that all others ask by may be revoked.
@@ -110,6 +129,8 @@ class Asked:
     examples: int
     seed: int
     kept: Path
+    new_database: Callable[[], str] | None = None
+    """What gives the address of an empty database; without it, there is SQLite."""
 
 
 class Fuzzing:
@@ -137,15 +158,15 @@ class Fuzzing:
         with self._server(f"{name}-{how}", limited=limited) as server:
             filled = server.make_keys()
             server.fill(filled)
-            known = with_known(document, filled.known)
             for run in (*MAIN, *LAST):
-                self._run(f"{name}, {how}, {run.name}", run, server, (known, filled))
+                self._run(f"{name}, {how}, {run.name}", run, server, (document, filled))
             if limited or name != "own":
                 return
-            self._run(f"{name}, {REFUSING.name}", REFUSING, server, (with_numbers(known), filled))
-            self._run(f"{name}, {RESTORING.name}", RESTORING, server, (document, filled))
+            lenient, unknowing = with_numbers(document), replace(filled, known={})
+            self._run(f"{name}, {REFUSING.name}", REFUSING, server, (lenient, filled))
+            self._run(f"{name}, {RESTORING.name}", RESTORING, server, (document, unknowing))
             self._restore(server, filled)
-            self._run(f"{name}, {KEYS.name}", KEYS, server, (known, filled))
+            self._run(f"{name}, {KEYS.name}", KEYS, server, (document, filled))
 
     def _restore(self, server: FuzzedServer, filled: Filled) -> None:
         """What no run may do on its way: restore a backup, and answer again."""
@@ -155,7 +176,9 @@ class Fuzzing:
 
     @contextmanager
     def _server(self, name: str, *, limited: bool) -> Iterator[FuzzedServer]:
-        server = FuzzedServer(self._asked.kept / name, limited=limited)
+        new_database = self._asked.new_database
+        database = new_database() if new_database else None
+        server = FuzzedServer(self._asked.kept / name, limited=limited, database=database)
         server.start()
         try:
             yield server
@@ -166,10 +189,11 @@ class Fuzzing:
         self, title: str, run: Run, server: FuzzedServer, given: tuple[dict[str, Any], Filled]
     ) -> None:
         document, filled = given
+        known = with_known(document, filled.known | {"origin": [run.origin]})
         place = self._asked.kept / title.replace(", ", "-").replace(" ", "_")
         place.mkdir()
         described = place / "description.json"
-        described.write_text(json.dumps(document))
+        described.write_text(json.dumps(known))
         files = place / "files.json"
         files.write_text(filled.files_to_json())
         checks = run.checks or (CONFORMANCE if server.limited else (*CONFORMANCE, *UNHURRIED))
@@ -212,6 +236,16 @@ def _tell(report: str) -> None:
     print("\n".join(lines[-_CLOSING_LINES:]), end="\n\n", flush=True)
 
 
+def _postgres() -> AbstractContextManager[Any]:
+    sys.path.append(str(TOOLS.parent / "tests"))
+    from postgres import Postgres, find_binaries  # noqa: PLC0415 - only where it is asked for
+
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("there is no PostgreSQL on this machine")
+    return Postgres(binaries)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -219,12 +253,18 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--published", type=Path, help="the published description, JSON or YAML")
     parser.add_argument("--examples", type=int, default=25, help="requests per operation and phase")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL, not SQLite")
     parser.add_argument("--keep", type=Path, help="a new directory for servers and reports")
     read = parser.parse_args(words)
     kept = read.keep or Path(tempfile.mkdtemp(prefix="sild-fuzz-"))
     kept.mkdir(parents=True, exist_ok=True)
-    fuzzing = Fuzzing(Asked(read.schemathesis, read.published, read.examples, read.seed, kept))
-    fuzzing.all()
+    asked = Asked(read.schemathesis, read.published, read.examples, read.seed, kept)
+    with ExitStack() as opened:
+        if read.postgresql:
+            running = opened.enter_context(_postgres())
+            asked = replace(asked, new_database=running.new_database)
+        fuzzing = Fuzzing(asked)
+        fuzzing.all()
     if fuzzing.failed:
         print("\n".join(fuzzing.failed))
         return 1

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,12 @@ class Filled:
 class FuzzedServer:
     """The processes, from start to end; what they print goes to a file."""
 
-    def __init__(self, home: Path, *, limited: bool) -> None:
+    def __init__(self, home: Path, *, limited: bool, database: str | None = None) -> None:
         self.home = home
         self.limited = limited
         ports = free_ports(_FIRST_PORT, [_ADDRESS], 5)
         self._port = ports[0]
-        self._settings = _settings(ports, limited=limited)
+        self._settings = _settings(ports, limited=limited, database=database)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -140,22 +141,26 @@ class FuzzedServer:
         return self.log.read_text(errors="replace").count("Traceback (most recent call last)")
 
     def restore(self, filled: Filled) -> None:
-        """Restore the first backup, and wait until the keys of then are known again."""
-        asyncio.run(self._restore(filled.people, filled.known["filename"][0]))
+        """Make a backup and restore it; come back when what was made after it is gone."""
+        asyncio.run(self._restore(filled.people))
 
-    async def _restore(self, key: str, name: str) -> None:
+    async def _restore(self, key: str) -> None:
         async with self.client(key) as client:
+            name = (await client.call("POST", "/backups")).json["filename"]
+            group = {"code": "after-the-backup", "description": "A group"}
+            await client.call("POST", "/global-groups", json=group)
             await client.call("PUT", f"/backups/{name}/restore")
-            before = self.log.stat().st_size
             for _ in range(_START_SECONDS):
                 await asyncio.sleep(1)
                 try:
-                    await client.call("GET", "/members/DEV:GOV:M0")
+                    await client.call("GET", f"/global-groups/{group['code']}")
+                except ApiError as error:
+                    if error.status == HTTPStatus.NOT_FOUND:
+                        return
+                    raise
                 except ApiClientError:
                     continue
-                if self.log.stat().st_size > before:
-                    return
-        raise TimeoutError(f"the restored server did not answer: see {self.log}")
+        raise TimeoutError(f"the backup was not restored: see {self.log}")
 
     def make_keys(self) -> Filled:
         """Make API keys of everybody, and of the management services."""
@@ -331,8 +336,9 @@ def _certificate_request(number: int) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def _settings(ports: tuple[int, ...], *, limited: bool) -> str:
+def _settings(ports: tuple[int, ...], *, limited: bool, database: str | None) -> str:
     api, registration, management, plain, secured = ports
+    where = f'database = "{database}"' if database else ""
     return f"""\
 [listeners]
 listen-address = "{_ADDRESS}"
@@ -343,6 +349,7 @@ configuration-http-port = {plain}
 configuration-https-port = {secured}
 
 [center]
+{where}
 internal-key-algorithm = "EC"
 external-key-algorithm = "EC"
 generate-on-change = false

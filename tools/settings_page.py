@@ -12,19 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from sild.components.signer.devices import DeviceSettings
+from sild.servers.central_settings import CentralServerSettings
 from sild.servers.settings import SecurityServerSettings
 
 _HEAD = """\
-# Settings of a security server
+# Settings
 
 They stand in `HOME/sild.toml`, each in its section, or in the environment as
-`SILD_<SECTION>_<NAME>`; unknown names are errors. `sild security-server --home HOME --check` prints
-what would be used. This page is written by `tools/settings_page.py` from the settings classes.
+`SILD_<SECTION>_<NAME>`; unknown names are errors. `sild security-server --home HOME --check` and
+`sild central-server --home HOME --check` print what would be used. This page is written by
+`tools/settings_page.py` from the settings classes.
+
+- [of a security server](#settings-of-a-security-server)
+- [of a Central Server](#settings-of-a-central-server)
+- [devices.toml](#devicestoml), of both
 """
 
 
 _DEVICES = """
-## devices.toml
+# devices.toml
 
 PKCS #11 devices, one section each, whose name is the type of their tokens; see
 [how-to/hardware-tokens.md](how-to/hardware-tokens.md).
@@ -55,8 +61,8 @@ def _shown(value: Any) -> str:
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value, default=str)}`"
 
 
-def _sections() -> Iterator[str]:
-    whole = SecurityServerSettings()
+def _sections(title: str, whole: Any) -> Iterator[str]:
+    yield f"\n# {title}"
     for section in dataclasses.fields(whole):
         values = getattr(whole, section.name)
         yield f"\n## [{section.name.replace('_', '-')}]\n"
@@ -79,7 +85,11 @@ def _devices() -> Iterator[str]:
 
 def page() -> str:
     """The whole page."""
-    return _HEAD + "\n".join((*_sections(), *_devices())) + "\n"
+    servers = (
+        *_sections("Settings of a security server", SecurityServerSettings()),
+        *_sections("Settings of a Central Server", CentralServerSettings()),
+    )
+    return _HEAD + "\n".join((*servers, *_devices())) + "\n"
 
 
 if __name__ == "__main__":

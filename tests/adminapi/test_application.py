@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from starlette.responses import Response
 
 from adminapi.api_builder import some_api
 from adminapi.operations_of_tests import THINGS
@@ -65,6 +66,37 @@ async def test_what_an_operation_gives_is_what_it_answers(tmp_path):
         key = await api.key(Role.SECURITY_OFFICER)
         answer = await api.ask("GET", "/api/v1/downloads", headers=key)
         assert (answer.headers["content-type"], answer.body) == ("application/xml", b"<a/>")
+
+
+def test_what_has_no_body_is_described_without_one():
+    operations = Operations("x")
+
+    @operations.post("/x", "addX", permission=None, status=200, also=(201,))
+    async def add() -> Response:
+        return Response()
+
+    @operations.put("/x", "setX", permission=None, also=(201,), blank=(202,))
+    async def change() -> list[str]:
+        return []
+
+    @operations.get("/x", "getX", permission=None, also=(201,), gives="text/plain")
+    async def get() -> Response:
+        return Response()
+
+    methods = describe(API, [operations])["paths"]["/x"]
+    contents = {
+        method: {
+            status: list(answer.get("content", ()))
+            for status, answer in described["responses"].items()
+            if status.startswith("2")
+        }
+        for method, described in methods.items()
+    }
+    assert contents == {
+        "post": {"200": [], "201": []},
+        "put": {"200": ["application/json"], "201": ["application/json"], "202": []},
+        "get": {"200": ["text/plain"], "201": ["text/plain"]},
+    }
 
 
 @pytest.mark.feature("AU-01")

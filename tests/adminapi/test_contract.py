@@ -11,6 +11,7 @@ from sild.adminapi.contract import (
     read_description,
     unused_additions,
 )
+from sild.adminapi.schemas import Schemas
 
 PUBLISHED = {
     "openapi": "3.0.0",
@@ -212,6 +213,17 @@ def told(ours, additions=()):
 def test_the_same_api_in_another_dialect_is_the_same(ours):
     assert told(PUBLISHED) == []
     assert told(ours) == []
+
+
+def test_a_member_of_a_union_may_say_which_it_is(ours):
+    described = ours["components"]["schemas"]["RequestA"]["properties"]
+    described["type"] = {"type": "string", "const": "A"}
+    assert told(ours) == []
+
+
+def test_the_length_of_a_number_says_nothing():
+    described = {"type": "integer", "minLength": 1, "maximum": 9}
+    assert Schemas(PUBLISHED).read(described).limits == {"maximum": 9}
 
 
 def _change(*path, to=None, without=None):

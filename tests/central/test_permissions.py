@@ -218,7 +218,7 @@ UPLOADS = {
 @pytest.fixture(scope="module")
 async def callers(tmp_path_factory, anyio_backend):
     """A client for each role, and one for nobody."""
-    node = node_at(tmp_path_factory.mktemp("permissions"), ADDRESS)
+    node = node_at(tmp_path_factory.mktemp("permissions"), ADDRESS, generation=60.0)
     async with running(node), AsyncExitStack() as opened:
         await node.ask("POST", "/initialization", BODIES["POST /initialization"])
         clients = {NOBODY: await opened.enter_async_context(node.http())}

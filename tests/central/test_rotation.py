@@ -11,7 +11,7 @@ import re
 import sqlite3
 import subprocess
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +20,7 @@ from lxml import etree
 
 from central.nodes import Client, found, node_at, running, until_true
 from sild.adminapi.centralserver.distribution import Distribution
+from sild.devnet.ports import free_ports
 from sild.devnet.running import Ports, RunningServer
 from sild.devnet.serving import serve_app
 from sild.devnet.topology import PlannedServer
@@ -185,7 +186,7 @@ class FollowingServer:
         identifier = SecurityServerId(ClientId("DEV", "GOV", "M1"), "follower")
         home = directory / "follower"
         make_private_directory(home)
-        ports = Ports(*range(23900, 23910))
+        ports = Ports(*free_ports(27500, [SERVER_ADDRESS], len(fields(Ports))))
         self.server = RunningServer(PlannedServer(identifier, SERVER_ADDRESS), home, ports)
         sections = {
             "server": {"refresh-interval": 0.2},

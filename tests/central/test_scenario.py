@@ -110,7 +110,8 @@ async def tell(story):
 async def story(tmp_path_factory, anyio_backend):
     """The story, told; the keys of the internal source are RSA, which is the default."""
     center = {"internal-key-algorithm": "RSA"}
-    node = node_at(tmp_path_factory.mktemp("scenario"), ADDRESS, {"center": center})
+    directory = tmp_path_factory.mktemp("scenario")
+    node = node_at(directory, ADDRESS, {"center": center}, generation=60.0)
     async with running(node), node.http() as http:
         told = Story(http, node, make_authorities(topology_at(ADDRESS)))
         await tell(told)

@@ -69,10 +69,8 @@ class World:
         """Compare with what is there, and go on from that."""
         observed = await self.observe()
         for name in sorted({*observed, *self.allowed}):
+            self._know_key(name)
             allowed = self.allowed.get(name, {NOTHING})
-            if self._keys_in_doubt and name not in self.allowed and name.startswith("key "):
-                self._keys_in_doubt -= 1
-                allowed = {IDLE}
             there = observed.get(name, NOTHING)
             assert there in allowed, f"{name} is {there}, where {allowed} could be"
         self.go_on_from(observed)
@@ -147,15 +145,26 @@ class World:
             for server, status in registrations.items()
         }
 
-    async def keys_of(self, *kinds):
-        """The signing keys of sources, as the API shows them."""
+    def _know_key(self, name):
+        """A key whose making was not answered may be there."""
+        if self._keys_in_doubt and name not in self.allowed and name.startswith("key "):
+            self._keys_in_doubt -= 1
+            self.allowed[name] = {IDLE}
+
+    async def keys_of(self, kind):
+        """The signing keys of a source, as the API shows them, for those who change them."""
+        keys = [key for key in await self._shown_keys() if key["source_type"] == kind]
+        for key in keys:
+            self._know_key(f"key {key['id']}")
+        return keys
+
+    async def _shown_keys(self):
         (token,) = await self.node.ask("GET", "/tokens")
         assert token["logged_in"]
-        keys = token["configuration_signing_keys"]
-        return [key for key in keys if key["source_type"] in kinds]
+        return token["configuration_signing_keys"]
 
     async def _keys(self):
-        keys = await self.keys_of("INTERNAL", "EXTERNAL")
+        keys = await self._shown_keys()
         for kind in ("INTERNAL", "EXTERNAL"):
             signing = [key for key in keys if key["source_type"] == kind and key["active"]]
             assert len(signing) == 1, f"{len(signing)} keys sign for {kind}"

@@ -156,6 +156,8 @@ async def test_members_of_a_group_are_searched_with_what_they_differ_by(api):
     ):
         refused = await api.refused("POST", f"{FRIENDS}/members", {"paging_sorting": paging})
         assert refused[:2] == (400, code)
+    for wanted in ({"query": "\0"}, {"instance": "\0"}, {"codes": ["M1", "\0"]}):
+        assert await api.invalid("POST", f"{FRIENDS}/members", wanted) == ["NoControlChars"]
 
 
 @pytest.mark.feature("CG-03")

@@ -91,6 +91,8 @@ async def test_a_search_that_cannot_be_is_refused(api):
     )
     assert (await refused("GET", "/clients", security_server="SS9"))[1] == "invalid_encoded_id"
     assert await api.invalid("GET", "/clients", q="a" * 256) == ["Size"]
+    no_control = await api.invalid("GET", "/clients", security_server="DEV:GOV:M1\0:SS1")
+    assert no_control == ["NoControlChars"]
     assert (await api("GET", "/clients", client_type="SERVER"))[0] == 400
 
 

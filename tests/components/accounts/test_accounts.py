@@ -3,7 +3,7 @@ from datetime import timedelta
 import argon2
 import pytest
 
-from adminapi.api_builder import PASSWORD, some_accounts
+from adminapi.api_builder import PASSWORD, some_accounts, weak_passwords
 from sild.components.accounts.accounts import Accounts
 from sild.components.accounts.errors import (
     ApiKeyNotFound,
@@ -37,6 +37,12 @@ async def accounts(tmp_path):
 async def test_a_name_and_its_password_give_the_person(accounts):
     person = await accounts.authenticate("joe", PASSWORD, HERE)
     assert (person.name, person.roles) == ("joe", OFFICER)
+
+
+async def test_the_password_of_nobody_is_never_right():
+    passwords = weak_passwords()
+    for password in ("nobody", ""):
+        assert not await passwords.is_right(None, password)
 
 
 @pytest.mark.parametrize(

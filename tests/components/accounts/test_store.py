@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from adminapi.api_builder import some_accounts
+from sild.components.accounts.errors import CredentialsRefused
 from sild.components.accounts.store import AccountStore, StoredUser
 from sild.components.accounts.tables import METADATA
 from sild.model.permissions import Role
@@ -46,6 +47,12 @@ async def test_users_come_out_as_they_went_in(store):
         assert await accounts.find_user("JOE") is None
 
 
+async def test_a_name_that_no_database_holds_is_refused_like_any_other(url):
+    async with some_accounts(url) as (accounts, _):
+        with pytest.raises(CredentialsRefused):
+            await accounts.authenticate("joe\0", "x", "192.0.2.1")
+
+
 async def test_a_user_changes(store):
     async with store.transaction() as accounts:
         await accounts.add_user(JOE)
@@ -86,6 +93,7 @@ async def test_keys_come_out_as_they_went_in(store):
         assert await accounts.find_key_of_hash("b" * 64) == two
         assert await accounts.find_key_of_hash("c" * 64) is None
         assert await accounts.find_key(99) is None
+        assert await accounts.find_key(2**63 - 1) is None
 
 
 async def test_the_id_of_a_removed_key_never_names_another(store):

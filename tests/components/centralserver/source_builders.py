@@ -93,7 +93,8 @@ class KeyRing:
         for token in self.held.values():
             if any(key.id == key_id for key in token.keys):
                 left = tuple(key for key in token.keys if key.id != key_id)
-                self.change(token.id, keys=left)
+                available = token.available_keys - {key_id}
+                self.change(token.id, keys=left, available_keys=available)
                 return
         raise SignerRefuses("key_not_found")
 

@@ -439,6 +439,16 @@ async def refused_with(made, request, origin=SERVERS_OWN):
     return type(refused.value), refused.value.code
 
 
+async def test_a_server_does_not_delete_the_certificate_of_another(database):
+    made = await requested(database)
+    other = SecurityServerId(OTHER, "SS1")
+    await made.change(lambda rows: rows.add_server(other, "ss2.example.org"))
+    assert (await refused_with(made, AuthCertDeletion(other, CERTIFICATE)))[1] == (
+        "security_server_not_found"
+    )
+    assert await made.read(lambda rows: rows.find_server_of_certificate(CERTIFICATE)) == SERVER
+
+
 async def test_the_central_server_asks_only_for_those_it_knows(database):
     made = await requested(database)
     server = SecurityServerId(STRANGER, "SS9")

@@ -35,3 +35,10 @@ async def test_what_is_not_served_over_https_is_not_said_to_be(database, tmp_pat
     central = await central_of(database, tmp_path, configuration_https=0)
     assert await urls_of(central, INTERNAL) == ["http://cs.test/internalconf"]
     assert await central.sources.anchors.download_url(INTERNAL) == "http://cs.test/internalconf"
+
+
+async def test_where_a_web_server_stands_in_the_usual_port_is_told(database, tmp_path):
+    ports = {"configuration_http": 0, "configuration_https": 0}
+    central = await central_of(database, tmp_path, **ports)
+    assert await urls_of(central, INTERNAL) == ["http://cs.test/internalconf"]
+    assert await central.sources.anchors.download_url(EXTERNAL) == "http://cs.test/externalconf"

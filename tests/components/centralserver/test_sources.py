@@ -174,10 +174,19 @@ async def test_a_key_that_its_token_keeps_is_kept_here(central, error):
     assert len((await central.anchor()).sources[0].certificates) == 2
 
 
-async def test_a_key_that_its_token_has_lost_is_forgotten(central):
+async def test_a_key_that_its_token_has_lost_is_shown_and_can_only_be_deleted(central):
     await central.add_keys()
     second = (await central.sources.add_key(INTERNAL, "0", "two")).signing_key
     await central.keys.delete_key(second.key_id)
+    (shown,) = (
+        key
+        for key in (await central.sources.get_token("0")).keys
+        if key.signing_key.key_id == second.key_id
+    )
+    assert (shown.available, shown.actions) == (False, (KeyAction.DELETE,))
+    assert shown.key.public_key == read_certificate(second.certificate).public_key_der
+    with pytest.raises(KeyActionNotPossible):
+        await central.sources.activate_key(second.key_id)
     await central.sources.delete_key(second.key_id)
     assert second.key_id not in [key.key_id for key in await keys_of(central)]
 

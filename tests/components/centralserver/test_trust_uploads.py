@@ -36,6 +36,12 @@ def test_a_certificate_is_read_whatever_its_form(extension):
     assert read(pem(ca()), f"ca.{extension}") == ca()
 
 
+def test_a_certificate_with_endless_text_around_it_is_refused():
+    assert read(pem(ca()) + b"\n" * 100_000) == ca()
+    with pytest.raises(InvalidCertificateFile, match="too long"):
+        read(pem(ca()) + b"\n" * 128 * 1024)
+
+
 def test_the_text_that_openssl_writes_before_a_certificate_is_passed_over():
     text = b"Certificate:\n    Data:\n        Version: 3 (0x2)\n"
     assert read(text + pem(ca()) + b"\n") == ca()

@@ -164,11 +164,13 @@ class Standing:
         self._keys, self._clients = keys, clients
         self.service = service
         self._proxy = proxy
-        self.can_sign = True
+        self.can_sign = self.has_ocsp = True
 
     def snapshot(self):
         clients = tuple(Client(each, status) for each, status in self._clients.clients.items())
         signing = self._keys.signing() if self.can_sign else ()
+        if not self.has_ocsp:
+            signing = tuple(replace(each, ocsp=()) for each in signing)
         return ServerSnapshot(1, SERVER, clients, signing=signing)
 
     def conf(self):

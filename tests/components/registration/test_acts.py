@@ -196,6 +196,15 @@ async def test_what_is_no_answer_is_a_failure_and_nothing_noted(answer):
         await nothing_is_noted(made)
 
 
+async def test_a_certificate_stays_registered_while_nobody_takes_its_deletion():
+    async with sending() as made:
+        made.keys.status = CertificateStatus.REGISTERED
+        made.center.answer = Response(200, b"OK", [], b"")
+        with pytest.raises(SendingFailed):
+            await made.acts.unregister_certificate(made.keys.sha256)
+        assert made.keys.status is CertificateStatus.REGISTERED
+
+
 async def test_who_does_not_answer_in_time_has_not():
     async with sending(seconds=0.2) as made:
         made.center.is_silent = True
@@ -220,7 +229,7 @@ async def test_an_address_that_proves_nothing_is_not_used(address):
     async with sending() as made:
         service = made.standing.service
         made.standing.service = type(service)(address, service.certificate, service.provider)
-        with pytest.raises(SendingFailed):
+        with pytest.raises(SendingFailed, match="begins with https"):
             await made.acts.register_certificate(made.keys.sha256, "ss1.example.org")
 
 
@@ -234,6 +243,12 @@ async def test_without_its_certificate_the_central_server_is_not_asked():
 async def test_nobody_signs_without_a_usable_certificate():
     async with sending() as made:
         made.standing.can_sign = False
+        await nothing_is_noted(made, NoSigningCertificate)
+
+
+async def test_nobody_signs_without_an_ocsp_response_to_send_along():
+    async with sending() as made:
+        made.standing.has_ocsp = False
         await nothing_is_noted(made, NoSigningCertificate)
 
 

@@ -86,6 +86,12 @@ def test_a_signature_without_its_algorithm_is_refused():
         read_member_proof(renamed(b"signature-algorithm-id", b"signature-algorithm-no"))
 
 
+def test_a_signature_that_says_two_algorithms_is_refused():
+    twice = b"signature-algorithm-id: SHA512withRSA\r\nSignature-Algorithm-ID: SHA256"
+    with pytest.raises(InvalidRequest):
+        read_member_proof(renamed(b"signature-algorithm-id: SHA512", twice))
+
+
 def test_an_algorithm_that_nobody_knows_is_refused():
     with pytest.raises(UnsupportedAlgorithm):
         read_member_proof(renamed(b"SHA512withRSA", b"MD5withRSA"))

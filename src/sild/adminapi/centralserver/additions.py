@@ -39,6 +39,11 @@ ADDITIONS: tuple[Addition, ...] = (
         "response 200[].* is not required",
         "a part that was not uploaded yet has no version and no moment",
     ),
+    Addition(
+        "* /timestamping-services/{*}",
+        "path parameter 1 has minimum 1, *",
+        "what is published as the shortest length of a number is meant as the least",
+    ),
     Addition(_PROVIDER, "response 200.security_server_id is not required", _NO_PROVIDER),
     Addition(_PROVIDER, "response 200.service_provider_name is not required", _NO_PROVIDER),
     Addition(_REQUESTS, "query parameter query has maxLength 255*", _COLUMN),

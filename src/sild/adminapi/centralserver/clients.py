@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from sild.adminapi.bodies import Paging, ShortText
+from sild.adminapi.bodies import Paging, ShortText, Text
 from sild.adminapi.centralserver.central import Central
 from sild.adminapi.centralserver.registry_bodies import (
     Client,
@@ -40,7 +40,7 @@ def _filter_of(
     q: SearchText = "",
     name: SearchText = "",
     client_type: Annotated[ClientKind | None, Query()] = None,
-    security_server: Annotated[str, Query()] = "",
+    security_server: Annotated[Text, Query()] = "",
     excluding_group: Annotated[ShortText | None, Query()] = None,
 ) -> ClientFilter:
     server = server_from_encoded(security_server) if security_server else None

@@ -7,7 +7,15 @@ from pydantic import Field
 
 from sild.adminapi import bodies
 from sild.adminapi.asked import Asked
-from sild.adminapi.bodies import Body, ClientId, EncodedIdText, Instant, PagingMetadata, page_of
+from sild.adminapi.bodies import (
+    Body,
+    ClientId,
+    EncodedIdText,
+    Instant,
+    PagingMetadata,
+    Text,
+    page_of,
+)
 from sild.adminapi.centralserver.central import Central
 from sild.adminapi.centralserver.registry_bodies import (
     CodePath,
@@ -57,11 +65,11 @@ class PagingSortingParameters(Body):
 class GroupMembersFilter(Body):
     """Which members of a group are searched for; what is null is left open."""
 
-    query: str | None = None
-    member_class: str | None = None
-    instance: str | None = None
-    codes: list[str] | None = None
-    subsystems: list[str] | None = None
+    query: Text | None = None
+    member_class: Text | None = None
+    instance: Text | None = None
+    codes: list[Text] | None = None
+    subsystems: list[Text] | None = None
     types: list[ClientKind] | None = None
     paging_sorting: PagingSortingParameters = PagingSortingParameters()
 

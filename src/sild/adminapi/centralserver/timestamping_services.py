@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Path
+from fastapi import Depends, Form
 
 from sild.adminapi.asked import Asked
 from sild.adminapi.bodies import Upload
 from sild.adminapi.centralserver.central import Central
 from sild.adminapi.centralserver.trust_bodies import (
     FormUrl,
+    Id,
     TimestampingService,
     new_address_of,
     read_file,
@@ -21,11 +22,6 @@ from sild.model.permissions import Permission
 from sild.protocol.globalconf.shared_parameters import CostType
 
 OPERATIONS = Operations("timestamping-services")
-
-_LARGEST_ID = 2**31 - 1
-
-AnyId = Annotated[int, Path(ge=-_LARGEST_ID - 1, le=_LARGEST_ID)]
-"""A parameter of an operation: the id of a service, or a number that is none."""
 
 
 @OPERATIONS.get(
@@ -66,7 +62,7 @@ async def add_timestamping_service(
     permission=Permission.VIEW_APPROVED_TSAS,
 )
 async def get_timestamping_service(
-    timestamping_service_id: AnyId, central: Central
+    timestamping_service_id: Id, central: Central
 ) -> TimestampingService:
     """Show a time-stamping service."""
     return TimestampingService.of(await central.timestamping.get(timestamping_service_id))
@@ -79,7 +75,7 @@ async def get_timestamping_service(
     event=AuditEvent.EDIT_TIMESTAMP_SERVICE,
 )
 async def update_timestamping_service(
-    timestamping_service_id: AnyId,
+    timestamping_service_id: Id,
     changes: Annotated[TrustAddress, Depends(new_address_of)],
     asked: Asked,
     central: Central,
@@ -98,7 +94,7 @@ async def update_timestamping_service(
     status=204,
 )
 async def delete_timestamping_service(
-    timestamping_service_id: AnyId, asked: Asked, central: Central
+    timestamping_service_id: Id, asked: Asked, central: Central
 ) -> None:
     """Withdraw a TSA."""
     asked.tell(tsaId=timestamping_service_id)

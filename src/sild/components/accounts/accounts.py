@@ -78,6 +78,9 @@ class Accounts:
         for kind, text in (("username", name), ("password", password)):
             if len(text) > _LONGEST:
                 raise CredentialsRefused(f"{kind} is too long, max length: {_LONGEST}")
+            if "\0" in text:
+                # No database holds it.
+                raise CredentialsRefused(f"{kind} has a character that no {kind} has")
         now = self._clock.monotonic()
         by_address, by_user = f"address {network_of(address)}", f"user {name}"
         self._address_failures.begin(by_address, now)

@@ -15,6 +15,8 @@ from sild.components.accounts.tables import API_KEY, API_KEY_ROLE, USER, USER_RO
 from sild.model.permissions import Role
 from sild.runtime.database import Database
 
+_LARGEST_ID = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
@@ -86,6 +88,8 @@ class AccountRows:
 
     async def find_key(self, key_id: int) -> ApiKey | None:
         """One API key."""
+        if key_id > _LARGEST_ID:
+            return None
         query = select(API_KEY.c.id).where(API_KEY.c.id == key_id)
         found = (await self._connection.execute(query)).scalar_one_or_none()
         return None if found is None else await self._key_of(found)

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from sild.components.centralserver.source_errors import TokenActionNotPossible
 from sild.components.centralserver.source_rows import SigningKey, SourceKind
-from sild.model.tokens import Key, Token
+from sild.model.tokens import Key, KeyAlgorithm, KeyUsage, Token
+from sild.protocol.pki.certificate import read_certificate
 
 KEYS_ON_A_TOKEN = 2
 
@@ -74,7 +77,9 @@ def token_actions(token: Token, signing_keys: Iterable[SigningKey]) -> tuple[Tok
 
 def key_actions(token: Token, key: SigningKey) -> tuple[KeyAction, ...]:
     """What may be done to a key of a token: nothing to the one that signs."""
-    return tuple(KeyAction) if token.logged_in and not key.active else ()
+    if not token.logged_in or key.active:
+        return ()
+    return (KeyAction.DELETE,) if _find_key(token, key) is None else tuple(KeyAction)
 
 
 def require_token_action(
@@ -92,13 +97,29 @@ def view_token(token: Token, signing_keys: Iterable[SigningKey]) -> TokenView:
 
 
 def view_key(token: Token, signing_key: SigningKey) -> SigningKeyView:
-    """A key of a token as it is shown."""
-    key = next(key for key in token.keys if key.id == signing_key.key_id)
+    """A key of a token as it is shown, even one that the token has lost."""
+    key = _find_key(token, signing_key) or _lost(signing_key)
     available = key.id in token.available_keys
     return SigningKeyView(signing_key, key, available, key_actions(token, signing_key))
 
 
 def on_token(token: Token, signing_keys: Iterable[SigningKey]) -> Iterable[SigningKey]:
-    """Those of the keys that the token holds."""
-    ids = {key.id for key in token.keys}
-    return (key for key in signing_keys if key.key_id in ids)
+    """Those of this node's keys that are on the token, or were."""
+    return (key for key in signing_keys if key.token_id == token.id)
+
+
+def _find_key(token: Token, signing_key: SigningKey) -> Key | None:
+    return next((key for key in token.keys if key.id == signing_key.key_id), None)
+
+
+def _lost(signing_key: SigningKey) -> Key:
+    certificate = read_certificate(signing_key.certificate)
+    is_ec = isinstance(certificate.public_key, EllipticCurvePublicKey)
+    return Key(
+        id=signing_key.key_id,
+        label="",
+        usage=KeyUsage.SIGNING,
+        algorithm=KeyAlgorithm.EC_P256 if is_ec else KeyAlgorithm.RSA_2048,
+        public_key=certificate.public_key_der,
+        token_id=signing_key.token_id,
+    )

@@ -7,7 +7,7 @@ before it signs, so that clients know it by then and need no new anchor (CC-06).
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -119,7 +119,13 @@ class Sources:
             except BaseException:
                 await self._discard(key)
                 raise
-            return view_key(await self._fetch_token(token_id), added)
+            # It is made, whatever becomes of the signer now.
+            held = replace(
+                token,
+                keys=(*token.keys, key),
+                available_keys=token.available_keys | {key.id},
+            )
+            return view_key(held, added)
 
     async def activate_key(self, key_id: str) -> None:
         """Let another key sign; raises SigningKeyNotFound, KeyActionNotPossible."""
@@ -161,8 +167,10 @@ class Sources:
         raise UnknownToken(f"there is no token {token_id}")
 
     async def _known(self) -> tuple[SigningKey, ...]:
+        """The keys of this node; token ids are not unique among nodes."""
         async with self._database.reading() as connection:
-            return await SourceRows(connection).keys()
+            keys = await SourceRows(connection).keys()
+        return tuple(key for key in keys if key.node == self._node.name)
 
     async def _get_key(self, rows: SourceRows, key_id: str) -> SigningKey:
         key = await rows.find_key(key_id)

@@ -77,7 +77,10 @@ DEFAULTS: Mapping[Parameter, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PublicPorts:
-    """The ports that others are told of, the same on every node; 0 is not served."""
+    """The ports that others are told of, the same on every node.
+
+    One that is 0 is not served: for HTTP a web server stands in, on the usual port.
+    """
 
     registration: int = 4001
     management: int = 4002
@@ -90,7 +93,7 @@ class PublicPorts:
             port, usual = self.configuration_https, _HTTPS
         else:
             port, usual = self.configuration_http, _HTTP
-        return address if port == usual else f"{address}:{port}"
+        return address if port in {usual, 0} else f"{address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
