@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     func,
     insert,
+    literal,
     select,
 )
 from sqlalchemy.exc import IntegrityError, StatementError
@@ -211,3 +212,11 @@ def test_a_file_that_is_no_database_is_unavailable(path):
                 await create(database)
 
     asyncio.run(scenario())
+
+
+async def test_a_value_that_postgresql_refuses_is_no_outage(postgres):
+    async with Database.open(postgres.new_database()) as database:
+        with pytest.raises(DatabaseError, match="refuses a value") as refused:
+            async with database.reading() as connection:
+                await connection.execute(select(func.length(literal("a\0b"))))
+        assert not isinstance(refused.value, DatabaseUnavailable)

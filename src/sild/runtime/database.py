@@ -31,6 +31,8 @@ _NOT_SERVING = {
     sql_errors.DatabaseError,
     sql_errors.DBAPIError,
 }
+# PostgreSQL's class of errors in what it was given; its driver tells them all alike.
+_REFUSED_VALUES = "22"
 _BEGIN = {"write": "BEGIN IMMEDIATE", "read": "BEGIN", "migrate": "BEGIN IMMEDIATE"}
 # Whoever migrates holds this lock of PostgreSQL's, so that two who start at once do not.
 _MIGRATION_LOCK = 0x51D
@@ -160,6 +162,8 @@ class Database:
         except sql_errors.DBAPIError as error:
             if type(error) not in _NOT_SERVING:
                 raise
+            if str(getattr(error.orig, "sqlstate", "")).startswith(_REFUSED_VALUES):
+                raise DatabaseError(f"the database refuses a value: {error.orig}") from error
             raise DatabaseUnavailable(f"the database does not serve: {error.orig}") from error
 
 

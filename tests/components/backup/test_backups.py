@@ -242,8 +242,11 @@ async def test_what_this_server_did_not_sign_is_refused(server, tmp_path):
     await GnupgHome(server.places.gnupg).open(made, tar, 10**7)
     await other.seal(tar, tmp_path / "forged.gpg", key, ())
     await refuse(server, tmp_path / "forged.gpg")
-    # Not even when this server knows the other key.
+    # Not even when this server knows the other key, its secret half included.
     await server.backups.import_recipient(await other.export_key(key))
+    await refuse(server, tmp_path / "forged.gpg")
+    secret = run(("gpg", "--homedir", str(other.directory), "--batch", "--export-secret-keys", key))
+    await server.backups.import_recipient(secret.stdout)
     await refuse(server, tmp_path / "forged.gpg")
     signed_only = run(
         ("gpg", "--batch", "--store", "--output", str(tmp_path / "unsigned.gpg"), str(tar))

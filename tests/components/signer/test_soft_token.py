@@ -289,6 +289,15 @@ def test_every_key_opens_with_the_new_pin_and_none_with_the_old(token, tmp_path,
     assert opens(tmp_path / "softtoken", clock, NEW) == keys
 
 
+def test_a_key_that_came_after_the_login_opens_with_the_new_pin_too(token, tmp_path, clock):
+    token.login(PIN)
+    other = SoftToken(tmp_path / "softtoken", clock, SETTINGS)
+    other.login(PIN)
+    made = other.generate(KeyAlgorithm.EC_P256).id
+    token.change_pin(PIN, NEW)
+    assert made in opens(tmp_path / "softtoken", clock, NEW)
+
+
 def test_the_pin_is_changed_only_by_who_knows_it_and_to_what_the_policy_allows(token):
     with pytest.raises(TokenNotActive):
         token.change_pin(PIN, NEW)

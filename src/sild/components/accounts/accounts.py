@@ -82,7 +82,7 @@ class Accounts:
                 # No database holds it.
                 raise CredentialsRefused(f"{kind} has a character that no {kind} has")
         now = self._clock.monotonic()
-        by_address, by_user = f"address {network_of(address)}", f"user {name}"
+        by_address, by_user = f"address {network_of(address)}", _failing(name)
         self._address_failures.begin(by_address, now)
         self._user_failures.begin(by_user, now)
         person = await self._people.find_authentic(name, password)
@@ -134,7 +134,7 @@ class Accounts:
         async with self._store.transaction() as accounts:
             await _get(accounts, name)
             await accounts.set_password(name, hashed, self._clock.now())
-        self._user_failures.forget(f"user {name}")
+        self._user_failures.forget(_failing(name))
 
     async def set_roles(self, name: str, roles: Iterable[Role]) -> User:
         """Give a user these roles and no others; raises UserNotFound, InvalidRole."""
@@ -168,3 +168,8 @@ async def _get(accounts: AccountRows, name: str) -> StoredUser:
     if user is None:
         raise UserNotFound(f"there is no user {name}", name)
     return user
+
+
+def _failing(name: str) -> str:
+    """What failures of a user are counted under: a source of people may not heed case."""
+    return f"user {name.casefold()}"

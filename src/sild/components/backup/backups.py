@@ -302,7 +302,12 @@ class Backups:
             return await asyncio.to_thread(unpack_archive, path, stage, UnpackLimits(limit))
         opened = self._places.work / "opened.tar"
         try:
-            await self._gnupg.open(path, opened, limit, signed=not options.unsigned)
+            signer = await self._gnupg.open(path, opened, limit, signed=not options.unsigned)
+            # Whoever's secret key was imported here has not made backups of this server.
+            if not options.unsigned and signer != await self._key():
+                raise BackupRefused(
+                    f"{path.name} is not signed by the key of this server's backups"
+                )
             return await asyncio.to_thread(unpack_archive, opened, stage, UnpackLimits(limit))
         except GnupgError as error:
             raise BackupRefused(f"{path.name} cannot be trusted: {error}") from error

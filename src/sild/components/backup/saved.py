@@ -129,6 +129,8 @@ class Restoration:
             area, known = name.split("/")[:2]
             if known not in (databases if area == "databases" else self._server.files):
                 raise BackupRefused(f"this server has no place for {name}")
+            if area != "databases" and name.count("/") > 1 and self._server.files[known].is_file():
+                raise BackupRefused(f"{name} is below what is a file here")
         for root in self._server.files.values():
             parent = root if root.is_dir() else root.parent
             if parent.exists() and not os.access(parent, os.W_OK | os.X_OK):

@@ -150,6 +150,8 @@ class SoftToken:
         if self._settings.enforce_token_pin_policy:
             check_pin(new)
         after = _pin_bytes(new)
+        # Keys that others put here since the login go along.
+        self.rescan()
         opened = {_PIN_FILE: (_PIN_NAME, self._open(self._directory / _PIN_FILE, before))} | {
             f"{key_id}.p12": (key_id.lower().encode(), key) for key_id, key in self._keys.items()
         }
