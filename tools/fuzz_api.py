@@ -19,7 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fuzz_documents import own_document, published_document, with_known, with_numbers
+from fuzz_documents import (
+    own_document,
+    published_document,
+    with_examples,
+    with_known,
+    with_numbers,
+)
 from fuzz_server import PASSWORD, USER, Filled, FuzzedServer
 
 TOOLS = Path(__file__).parent
@@ -53,6 +59,7 @@ class Run:
     key: Callable[[Filled], str] = lambda filled: f"X-Road-ApiKey token={filled.people}"
     mode: str = "all"
     checks: tuple[str, ...] = ()
+    phases: str = "examples,coverage,fuzzing"
     origin: str = "CENTER"
     """Who management requests come from: the key's permissions demand one or the other."""
 
@@ -93,6 +100,12 @@ REFUSING = Run(
     ("--exclude-method", "DELETE", "--exclude-path-regex", f"{_KEYS}|{_LOGINS}|{_RESTORE}"),
     mode="negative",
     checks=("negative_data_rejection",),
+)
+CHAINED = Run(
+    "asking for what was made and deleted",
+    ("--exclude-path-regex", f"{_KEYS}|{_LOGINS}|{_RESTORE}|{_INITIALIZATION}"),
+    checks=(*CONFORMANCE, "use_after_free", "ensure_resource_availability"),
+    phases="stateful",
 )
 # Leaves first: whoever is deleted takes with them what is theirs.
 _LEAVES = (
@@ -142,23 +155,25 @@ class Fuzzing:
 
     def all(self) -> None:
         """Everything, with limits lifted and with limits on."""
-        documents: list[tuple[str, Callable[[], dict[str, Any]]]] = [("own", own_document)]
-        if (published := self._asked.published) is not None:
-            documents.append(("published", lambda: published_document(published)))
+        documents = {"own": own_document()}
+        if self._asked.published is not None:
+            documents["published"] = published_document(self._asked.published)
         with self._server("fresh", limited=False) as server:
             filled = server.make_keys()
             for run in BEFORE:
-                self._run(f"own, {run.name}", run, server, (own_document(), filled))
+                self._run(f"own, {run.name}", run, server, (documents["own"], filled))
         for limited in (False, True):
-            for name, document in documents:
-                self._document(name, document(), limited=limited)
+            for name, document in documents.items():
+                self._document(name, document, limited=limited)
 
     def _document(self, name: str, document: dict[str, Any], *, limited: bool) -> None:
         how = "limited" if limited else "unlimited"
         with self._server(f"{name}-{how}", limited=limited) as server:
             filled = server.make_keys()
             server.fill(filled)
-            for run in (*MAIN, *LAST):
+            # Who asks too often does not learn whether something is there.
+            chained = () if limited else (CHAINED,)
+            for run in (*MAIN, *chained, *LAST):
                 self._run(f"{name}, {how}, {run.name}", run, server, (document, filled))
             if limited or name != "own":
                 return
@@ -189,7 +204,8 @@ class Fuzzing:
         self, title: str, run: Run, server: FuzzedServer, given: tuple[dict[str, Any], Filled]
     ) -> None:
         document, filled = given
-        known = with_known(document, filled.known | {"origin": [run.origin]})
+        add = with_examples if run.mode == "negative" else with_known
+        known = add(document, filled.known | {"origin": [run.origin]})
         place = self._asked.kept / title.replace(", ", "-").replace(" ", "_")
         place.mkdir()
         described = place / "description.json"
@@ -202,7 +218,7 @@ class Fuzzing:
             *(str(self._asked.schemathesis), "run", str(described), "--no-color"),
             *("--url", f"{server.url}/api/v1", "--tls-verify", str(server.certificate)),
             *("--header", f"Authorization: {run.key(filled)}"),
-            *("--phases", "examples,coverage,fuzzing", "--mode", run.mode),
+            *("--phases", run.phases, "--mode", run.mode),
             *("--max-examples", str(self._asked.examples), "--seed", str(self._asked.seed)),
             *("--checks", ",".join(checks), "--continue-on-failure", "--warnings", "off"),
             *(
@@ -256,6 +272,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL, not SQLite")
     parser.add_argument("--keep", type=Path, help="a new directory for servers and reports")
     read = parser.parse_args(words)
+    if read.published and not read.published.is_file():
+        parser.error(f"there is no {read.published}")
     kept = read.keep or Path(tempfile.mkdtemp(prefix="sild-fuzz-"))
     kept.mkdir(parents=True, exist_ok=True)
     asked = Asked(read.schemathesis, read.published, read.examples, read.seed, kept)

@@ -1,7 +1,7 @@
 """The documents that a server is fuzzed by: its own and the published one, with values it knows."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,6 @@ _NOT_REQUIRED: Mapping[str, tuple[str, ...]] = {
     ),
     "ConfigurationPart": ("file_updated_at", "version"),  # nobody may have uploaded it yet
     "ManagementServicesConfiguration": ("security_server_id", "service_provider_name"),  # so here
-    "PagedClients": ("items",),  # a name from another schema: it has no such property
-    "Token": ("keys",),  # so here
 }
 # ... and limits: signatures, keys and names are longer; who is no client yet has a blank id.
 _UNLIMITED = ("CertificateDetails", "ManagementServicesConfiguration")
@@ -47,6 +45,10 @@ def published_document(path: Path) -> Json:
             for operation in _operations_of(document, difference):
                 _add_answer(operation["responses"], words[1])
     schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        if "required" in schema and "allOf" not in schema:
+            # Some schemas demand a property that only another schema has.
+            schema["required"] = [each for each in schema["required"] if each in _own(schema)]
     for name, fields in _NOT_REQUIRED.items():
         required = schemas[name]["required"]
         schemas[name]["required"] = [each for each in required if each not in fields]
@@ -70,17 +72,35 @@ def with_numbers(document: Json) -> Json:
 
 def with_known(document: Json, known: Mapping[str, Sequence[Any]]) -> Json:
     """The document with values that the server knows beside all others, by their names."""
+    return _with(document, known, _either)
+
+
+def with_examples(document: Json, known: Mapping[str, Sequence[Any]]) -> Json:
+    """The document with values that the server knows, only to start from."""
+    return _with(document, known, lambda schema, values: schema | _examples(values))
+
+
+def _with(
+    document: Json,
+    known: Mapping[str, Sequence[Any]],
+    change: Callable[[Json, Sequence[Any]], Json],
+) -> Json:
     document = copy.deepcopy(document)
     for parameters in _parameters(document):
         for parameter in parameters:
             if parameter.get("name") in known:
                 values = known[parameter["name"]]
-                parameter["schema"] = _either(parameter["schema"], values)
+                parameter["schema"] = change(parameter["schema"], values)
     for schema in _schemas(document):
         for name, described in schema.get("properties", {}).items():
             if name in known and "properties" not in described:
-                schema["properties"][name] = _either(described, known[name])
+                schema["properties"][name] = change(described, known[name])
     return document
+
+
+def _own(schema: Json) -> Json:
+    properties: Json = schema.get("properties", {})
+    return properties
 
 
 def _without_yaml(document: Json) -> Json:
@@ -101,13 +121,12 @@ def _lenient(schema: Json) -> Json:
 
 
 def _either(schema: Json, values: Sequence[Any]) -> Json:
-    different = list(dict.fromkeys(values))
-    # An example is what the fuzzer starts from; the two versions of the format name it otherwise.
-    return {
-        "anyOf": [{"enum": different}, schema],
-        "example": different[0],
-        "examples": different[:_EXAMPLES],
-    }
+    return {"anyOf": [{"enum": list(dict.fromkeys(values))}, schema]} | _examples(values)
+
+
+def _examples(values: Sequence[Any]) -> Json:
+    # The two versions of the format name it otherwise.
+    return {"example": values[0], "examples": list(dict.fromkeys(values))[:_EXAMPLES]}
 
 
 def _operations_of(document: Json, difference: Difference) -> Iterator[Json]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -116,9 +116,8 @@ class OperationRoute(APIRoute):
     def _named(self, error: Exception) -> Exception:
         if not isinstance(error, RequestValidationError):
             return error
-        schema = self.body_field.field_info.annotation if self.body_field else None
-        name = schema.__name__ if isinstance(schema, type) and issubclass(schema, Body) else None
-        return ValidationFailed(field_errors_of(error, self.operation.operation_id, name))
+        schemas = _schemas(self.body_field.field_info.annotation if self.body_field else None)
+        return ValidationFailed(field_errors_of(error, self.operation.operation_id, schemas))
 
     def _check_permission(self, act: Act) -> None:
         if self.operation.is_open:
@@ -131,6 +130,12 @@ class OperationRoute(APIRoute):
         except Forbidden:
             act.becomes_if_none(AuditEvent.UNSPECIFIED_ACCESS_CHECK)
             raise
+
+
+def _schemas(annotation: object) -> tuple[type[Body], ...]:
+    """The schemas that a body may be of: one, or all of a union."""
+    choices = get_args(annotation) or (annotation,)
+    return tuple(each for each in choices if isinstance(each, type) and issubclass(each, Body))
 
 
 def _responses(operation: Operation) -> dict[int | str, dict[str, Any]]:

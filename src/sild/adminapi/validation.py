@@ -6,7 +6,7 @@ parameter by its operation and its name, as in `deleteMember.memberId`.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -30,9 +30,9 @@ _TYPE_MISMATCH = "TypeMismatch"
 
 
 def field_errors_of(
-    error: RequestValidationError, operation_id: str, schema: str | None
+    error: RequestValidationError, operation_id: str, schemas: Sequence[type]
 ) -> Mapping[str, tuple[str, ...]]:
-    """Give the codes of each field that is not as it should be."""
+    """Give the codes of each field that is not as it should be; a body is of one of the schemas."""
     found: dict[str, set[str]] = defaultdict(set)
     for problem in error.errors():
         place, *path = problem["loc"]
@@ -40,9 +40,24 @@ def field_errors_of(
             path = []
         owner = operation_id
         if place == "body":
-            owner = f"{_lower_camel(schema)}Dto" if schema else "body"
+            owner = _owner(schemas)
+            if len(schemas) > 1:
+                # Which of them it is stands before the field.
+                path = path[1:]
         found[_name(owner, path)].add(_code(problem))
     return {name: tuple(sorted(codes)) for name, codes in found.items()}
+
+
+def _owner(schemas: Sequence[type]) -> str:
+    """What the reference calls a body: by its schema, or by what all schemas are a kind of."""
+    kinds = (
+        kind
+        for each in schemas[:1]
+        for kind in each.mro()
+        if all(issubclass(s, kind) for s in schemas)
+    )
+    schema = next(kinds, None)
+    return "body" if schema is None else f"{_lower_camel(schema.__name__)}Dto"
 
 
 def _name(owner: str, path: list[int | str]) -> str:

@@ -171,6 +171,26 @@ async def test_fields_are_told_by_the_names_that_forms_know(api, method, path, b
     }
 
 
+async def test_a_field_of_whichever_request_is_told_by_the_name_of_them_all(api):
+    wrong = {"type": "OWNER_CHANGE_REQUEST", "origin": "CENTER", "security_server_id": "x"}
+    answer = await api.ask(
+        "POST", f"{PREFIX}/management-requests", wrong, await api.key(*EVERYBODY)
+    )
+    told = {"managementRequestDto.clientId": ["NotNull"]}
+    assert answer.json["error"]["validation_errors"] == told
+
+
+@pytest.mark.parametrize("wrong", [{"offset": False}, {"limit": "x"}, {"desc": 1}, {"sort": ""}])
+async def test_a_page_in_a_body_is_of_the_types_that_are_described(api, wrong):
+    path = f"{PREFIX}/global-groups/friends/members"
+    body = {"paging_sorting": wrong}
+    answer = await api.ask("POST", path, body, await api.key(*EVERYBODY))
+    assert (answer.status, answer.json["error"]["code"]) == (400, "validation_failure")
+    (name,) = wrong
+    field = f"groupMembersFilterDto.pagingSorting.{name}"
+    assert list(answer.json["error"]["validation_errors"]) == [field]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
