@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from sild.components.centralserver.schema import TABLES as REGISTRY
 from sild.protocol.errors import GlobalConfError
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import make_private_directory
+from sild.runtime.gnupg import GnupgError
+from sild.runtime.gnupg_home import GnupgHome
 
 ADDRESS = "127.0.77.1"
 OPERATOR = {"M1"}
@@ -167,6 +170,48 @@ async def test_backups_of_the_api_and_of_the_command_line_are_the_same(node):
         assert "files/sild.toml" in parts
         assert any(part.startswith("files/signer/") for part in parts)
     assert "BEGIN PGP PUBLIC KEY" in await beside(node, "backup", "public-key")
+
+
+@pytest.mark.feature("BK-07")
+async def test_a_backup_is_verified_elsewhere_with_the_key_that_the_command_gives(node, tmp_path):
+    path = (await beside(node, "backup", "create")).strip()
+    key = await beside(node, "backup", "public-key")
+    outside = GnupgHome(tmp_path / "outside")
+    await outside.import_key(key.encode())
+    await outside.open(Path(path), tmp_path / "opened.tar", 10**9, signed=False)
+    gpg = ("gpg", "--homedir", str(tmp_path / "outside"), "--batch", "--verify")
+    good = await asyncio.to_thread(subprocess.run, (*gpg, path), check=False, capture_output=True)
+    assert good.returncode == 0, good.stderr
+    cut = tmp_path / "cut.gpg"
+    await asyncio.to_thread(lambda: cut.write_bytes(Path(path).read_bytes()[:-10]))
+    bad = await asyncio.to_thread(subprocess.run, (*gpg, cut), check=False, capture_output=True)
+    assert bad.returncode != 0
+    await outside.stop_agent()
+
+
+@pytest.mark.feature("BK-06")
+async def test_a_backup_is_encrypted_for_whom_the_settings_name(node, tmp_path):
+    auditor = GnupgHome(tmp_path / "auditor")
+    key = await auditor.make_key("Auditor")
+    exported = tmp_path / "auditor.asc"
+    await asyncio.to_thread(exported.write_bytes, await auditor.export_key(key))
+    await beside(node, "backup", "import-key", str(exported))
+    settings = node.layout.settings_file
+    before = await asyncio.to_thread(settings.read_text)
+    wanted = f'[backup]\nbackup-encryption-enabled = true\nbackup-encryption-keyids = ["{key}"]\n'
+    await asyncio.to_thread(settings.write_text, f"{before}\n{wanted}")
+    try:
+        path = (await beside(node, "backup", "create")).strip()
+    finally:
+        await asyncio.to_thread(settings.write_text, before)
+    opened = tmp_path / "opened.tar"
+    await auditor.open(Path(path), opened, 10**9, signed=False)
+    assert (await asyncio.to_thread(opened.read_bytes))[257:262] == b"ustar"
+    stranger = GnupgHome(tmp_path / "stranger")
+    with pytest.raises(GnupgError):
+        await stranger.open(Path(path), tmp_path / "nothing.tar", 10**9, signed=False)
+    await auditor.stop_agent()
+    await stranger.stop_agent()
 
 
 @pytest.mark.feature("BK-04")

@@ -1,27 +1,31 @@
 """Accounts are changed beside a Central Server, and its audit log says by whom."""
 
-import io
 import json
 import os
 import pwd
+import subprocess
+import sys
 
 import pytest
-
-from sild.cli.main import main
 
 OFFICER, ADMINISTRATOR = "XROAD_REGISTRATION_OFFICER", "XROAD_SYSTEM_ADMINISTRATOR"
 
 
 @pytest.fixture
-def user(tmp_path, capsys, monkeypatch):
+def user(tmp_path):
     """What a command answers; the password stands on its standard input."""
     home = tmp_path / "home"
 
     def user(*arguments, password=""):
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
-        code = main(["central-server", "user", *arguments, "--home", str(home)])
-        out, err = capsys.readouterr()
-        return code, out, err
+        command = (sys.executable, "-m", "sild", "central-server", "user", *arguments)
+        ended = subprocess.run(
+            (*command, "--home", str(home)),
+            input=f"{password}\n",
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return ended.returncode, ended.stdout, ended.stderr
 
     user.home = home
     return user

@@ -77,7 +77,6 @@ def spoil(home):
     asyncio.run(change())
 
 
-@pytest.mark.feature("BK-04")
 def test_a_server_is_backed_up_and_restored(run, home):
     before = state(home)
     code, out, err = run("create")
@@ -95,7 +94,6 @@ def test_a_server_is_backed_up_and_restored(run, home):
         assert state(home) == before
 
 
-@pytest.mark.feature("BK-04")
 def test_what_cannot_be_restored_is_refused_unless_told_otherwise(run, home, tmp_path):
     run("create")
     (path,) = (home / "backup").iterdir()
@@ -122,7 +120,6 @@ def test_what_cannot_be_restored_is_refused_unless_told_otherwise(run, home, tmp
     assert run("restore", "--force", "--no-signature-check", stored)[0] == 0
 
 
-@pytest.mark.feature("BK-04")
 def test_parts_of_a_server_are_left_alone(run, home):
     run("create")
     (path,) = (home / "backup").iterdir()
@@ -134,7 +131,6 @@ def test_parts_of_a_server_are_left_alone(run, home):
     assert {"keys/one.p12", "keys/three.p12"} <= files.keys()
 
 
-@pytest.mark.feature("BK-06")
 def test_a_key_to_encrypt_for_is_taken(run, home, tmp_path):
     async def export():
         other = GnupgHome(tmp_path / "other")
@@ -161,7 +157,6 @@ def test_a_key_to_encrypt_for_is_taken(run, home, tmp_path):
     assert run("import-key", tmp_path / "junk")[0] == 1
 
 
-@pytest.mark.feature("BK-07")
 def test_a_backup_is_verified_elsewhere(run, home, tmp_path):
     run("create")
     (path,) = (home / "backup").iterdir()
