@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import signal
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,13 @@ from sild.apiclient.errors import ApiError, ApiUnreachable
 from sild.apiclient.values import Form, Login, NamedFile, Patience, Pin, Server
 from sild.devnet.authorities import Authorities
 from sild.devnet.errors import DevnetError
+from sild.devnet.process import start_server, stop_server
 from sild.devnet.topology import Topology
 from sild.model.registration import RequestStatus
 from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.globalconf.shared_parameters import CertificationService, OcspResponderEntry
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.files import make_private_directory, write_private
-from sild.runtime.supervise import end_with_parent
 from sild.servers.central_layout import CentralLayout
 
 _USER, _PASSWORD = "devnet", "Devnet-password-0001"
@@ -52,8 +50,6 @@ class CentralPlan:
     address: str
     ports: CentralPorts
     generation: float = 10.0
-    expires: int = 120
-    ocsp_freshness: int = 120
 
 
 class RunningCentral:
@@ -97,19 +93,7 @@ class RunningCentral:
         pin_file = self.layout.home / "token-pin"
         write_private(pin_file, _PIN.encode())
         write_private(self.layout.settings_file, self._settings(user_file, pin_file).encode())
-        log = (self.layout.home / "server.log").open("ab")
-        try:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "sild", "central-server"),
-                *("--home", str(self.layout.home)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
-        finally:
-            log.close()
+        self.process = await start_server("central-server", self.layout.home)
 
     def _settings(self, user_file: Path, pin_file: Path) -> str:
         plan, ports = self.plan, self.plan.ports
@@ -174,16 +158,7 @@ class RunningCentral:
         """Stop the server and wait for its end."""
         if self._client is not None:
             await self._client.close()
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(15):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await stop_server(self.process)
 
 
 class GoverningAuthority:
@@ -196,7 +171,7 @@ class GoverningAuthority:
     async def found(self, authorities: Authorities) -> bytes:
         """Make the instance, and give the anchor that its servers start from."""
         topology = self._topology
-        await self._put("/initialization", {
+        await self._post("/initialization", {
             "software_token_pin": _PIN,
             "instance_identifier": topology.instance,
             "central_server_address": self._central.plan.address,
@@ -204,7 +179,7 @@ class GoverningAuthority:
         await self._call("PUT", "/tokens/0/login", {"password": _PIN})
         for kind in ("INTERNAL", "EXTERNAL"):
             key = {"key_label": f"{kind.lower()} key", "token_id": "0"}
-            await self._put(f"/configuration-sources/{kind}/signing-keys", key)
+            await self._post(f"/configuration-sources/{kind}/signing-keys", key)
         await self._approve_services(authorities)
         await self._register_members()
         provider = {"service_provider_id": topology.management.encoded}
@@ -218,13 +193,13 @@ class GoverningAuthority:
     async def _register_members(self) -> None:
         topology = self._topology
         for code, description in topology.member_classes:
-            await self._put("/member-classes", {"code": code, "description": description})
+            await self._post("/member-classes", {"code": code, "description": description})
         await _all(
-            self._put("/members", {"member_name": member.name, "member_id": _member(member.id)})
+            self._post("/members", {"member_name": member.name, "member_id": _member(member.id)})
             for member in topology.members
         )
         await _all(
-            self._put("/subsystems", {
+            self._post("/subsystems", {
                 "subsystem_id": _member(each.id) | {"subsystem_code": each.id.subsystem_code},
                 "subsystem_name": each.name,
             })
@@ -234,9 +209,9 @@ class GoverningAuthority:
             if group.id.group_code == _OWNERS:
                 continue
             described = {"code": group.id.group_code, "description": group.description}
-            await self._put("/global-groups", described)
+            await self._post("/global-groups", described)
             members = {"items": [member.encoded for member in group.members]}
-            await self._put(f"/global-groups/{group.id.group_code}/members/add", members)
+            await self._post(f"/global-groups/{group.id.group_code}/members/add", members)
 
     async def _approve_services(self, authorities: Authorities) -> None:
         await self._approve_ca(authorities.certification_service())
@@ -284,19 +259,14 @@ class GoverningAuthority:
         configuration = await self._central.client.call("GET", "/management-services-configuration")
         if not configuration.json.get("security_server_id"):
             wanted = {"security_server_id": server.encoded}
-            await self._put("/management-services-configuration/register-provider", wanted)
+            await self._post("/management-services-configuration/register-provider", wanted)
             await self.publish()
 
     async def publish(self) -> None:
         """Have everything that was changed published now."""
         await self._call("POST", "/api/sild/v1/global-configuration", {})
 
-    async def is_founded(self) -> bool:
-        """Whether the instance was made already."""
-        status = (await self._central.client.call("GET", "/initialization/status")).json
-        return bool(status["instance_identifier"])
-
-    async def _put(self, path: str, body: dict[str, Any]) -> None:
+    async def _post(self, path: str, body: dict[str, Any]) -> None:
         await self._call("POST", path, body)
 
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> None:

@@ -145,8 +145,6 @@ class Ecosystem:
             self.topology.central_address,
             CentralPorts(ports.api, ports.registration, ports.management, ports.configuration),
             generation=max(1.0, intervals.configuration_expires / 4),
-            expires=intervals.configuration_expires,
-            ocsp_freshness=intervals.ocsp_freshness,
         )
         self.central = RunningCentral(plan)
         self.authority = GoverningAuthority(self.central, self.topology)

@@ -1,8 +1,6 @@
 """A security server of the devnet: its process, its place, its administration."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +8,11 @@ from pathlib import Path
 from sild.components.signer.rpc import SignerForControl
 from sild.components.signer.rpc import connect_control as connect_signer
 from sild.devnet.errors import DevnetError
+from sild.devnet.process import start_server, stop_server
 from sild.devnet.topology import PlannedServer
 from sild.model.services import ClientStatus
 from sild.protocol.ids import ClientId
 from sild.runtime.rpc import RpcError, close_rpc, connect_rpc
-from sild.runtime.supervise import end_with_parent
 from sild.servers.control_calls import CONTROL_OPTIONS, ControlCalls
 from sild.servers.layout import Layout
 from sild.servers.registering import REGISTRATION_OPTIONS, RegistrationCalls
@@ -81,38 +79,13 @@ class RunningServer:
 
     async def start(self) -> None:
         """Start the server's processes."""
-        log = (self.layout.home / "server.log").open("ab")
-        try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sild",
-                "security-server",
-                "--home",
-                str(self.layout.home),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
-        finally:
-            log.close()
+        self.process = await start_server("security-server", self.layout.home)
 
     async def stop(self) -> None:
         """Stop the server and wait for its end."""
         for client in (self.signer, self.control, self.registration, self.worker):
             close_rpc(client)
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(15):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await stop_server(self.process)
 
     async def ready(self) -> None:
         """Come back when messages can be exchanged; raises DevnetError after a minute."""

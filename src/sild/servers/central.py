@@ -21,7 +21,7 @@ from sild.components.accounts.store import AccountStore
 from sild.components.centralserver.configuration_parts import PartDescriptionError
 from sild.components.centralserver.source_errors import NotPublished
 from sild.components.signer.rpc import connect_control as connect_signer
-from sild.model.audit import Audit, AuditRecord
+from sild.model.audit import Audit, AuditEvent, AuditRecord
 from sild.model.permissions import CENTRAL_SERVER, Role
 from sild.model.refusals import Refusal
 from sild.runtime.asgi import AsgiApp, asgi_handler
@@ -46,12 +46,27 @@ from sild.servers.central_layout import CentralLayout
 from sild.servers.central_parts import Around, make_parts, start_anew
 from sild.servers.central_settings import CentralServerSettings
 from sild.servers.internal_tls import read_internal_tls
+from sild.servers.processes import STOPPING, run_until_stopped
 
 _LOG = logging.getLogger(__name__)
 
 _FIRST_USER_LIMIT = 4096
 _CONNECTIONS = 2000
 _API_CONNECTIONS = 500
+
+
+# What people do that no configuration could tell of.
+_NO_CHANGE = frozenset(
+    {
+        AuditEvent.FORM_LOGIN,
+        AuditEvent.FORM_LOGOUT,
+        AuditEvent.KEY_MANAGEMENT_PAM_LOGIN,
+        AuditEvent.API_KEY_AUTHENTICATION,
+        AuditEvent.API_KEY_CREATE,
+        AuditEvent.API_KEY_UPDATE,
+        AuditEvent.API_KEY_REMOVE,
+    }
+)
 
 
 class CannotListen(Exception):
@@ -68,7 +83,8 @@ class Announcing:
     def record(self, record: AuditRecord) -> None:
         """Keep a record."""
         self._audit.record(record)
-        if self.job is not None and record.reason is None:
+        changes = record.reason is None and record.event not in _NO_CHANGE
+        if self.job is not None and changes:
             self.job.run_now()
 
 
@@ -128,11 +144,11 @@ class CentralProcess:
         """Make what is missing, and listen."""
         await self._make_first_user()
         await self.parts.management_tls.make_if_missing()
-        services_tls = SwappableContext(_context(read_internal_tls(self._layout.api_tls)))
+        api_tls = SwappableContext(_context(read_internal_tls(self._layout.api_tls)))
+        services_tls = SwappableContext(api_tls.current)
         self.parts.management_tls.follow(
             lambda identity: setattr(services_tls, "current", _context(identity))
         )
-        api_tls = SwappableContext(_context(read_internal_tls(self._layout.api_tls)))
         listeners = self._settings.listeners
         distribution = self.parts.distribution
         for door in (
@@ -222,16 +238,5 @@ async def _run(layout: CentralLayout, settings: CentralServerSettings) -> None:
         process = CentralProcess(layout, settings, database, fetcher)
         opened.push_async_callback(process.close)
         await process.open()
-        await _until_stopped(process)
-
-
-async def _until_stopped(process: CentralProcess) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # After SIGHUP the supervisor starts it again, with what is on the disk by then.
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(name, stopping.set)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(process.run())
-        await stopping.wait()
-        running.cancel()
+        # After SIGHUP the supervisor starts it again, with what is on the disk by then.
+        await run_until_stopped(process.run, (*STOPPING, signal.SIGHUP))

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import shutil
-import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -69,6 +68,7 @@ from sild.servers.kept_messages import KeptMessages, StampSources
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.ocsp_http import HttpOcsp
+from sild.servers.processes import run_until_stopped
 from sild.servers.registering import (
     REGISTRATION_OPTIONS,
     OwnStanding,
@@ -505,15 +505,4 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
             layout.documents_socket, control.messages, DocumentCalls, DOCUMENT_OPTIONS
         )
         opened.push_async_callback(giving.close)
-        await _until_stopped(control)
-
-
-async def _until_stopped(control: Control) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(control.run())
-        await stopping.wait()
-        running.cancel()
+        await run_until_stopped(control.run)

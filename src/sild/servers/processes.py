@@ -1,16 +1,19 @@
 """What the processes of every server have in common."""
 
+import asyncio
 import importlib
 import os
 import resource
+import signal
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from sild.runtime.logs import LogSettings, configure_logs
 from sild.runtime.loop import run
 from sild.runtime.supervise import end_with_parent
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 _DESCRIPTORS = 65536
 
 
@@ -49,3 +52,17 @@ def run_process(
     """Run a process's main coroutine, with its logs; gives the exit code."""
     configure_logs(logs, name)
     return run(main()) or 0
+
+
+async def run_until_stopped(
+    main: Callable[[], Coroutine[Any, Any, None]], signals: Iterable[signal.Signals] = STOPPING
+) -> None:
+    """Do this until a signal comes, then cancel it."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in signals:
+        loop.add_signal_handler(name, stopping.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(main())
+        await stopping.wait()
+        running.cancel()
