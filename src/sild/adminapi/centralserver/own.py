@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from sild.adminapi.centralserver.central import Central
 from sild.adminapi.operations import Operations
-from sild.components.centralserver.source_errors import NotPublished
 from sild.model.permissions import Permission
+from sild.model.refusals import Conflict
 
 OPERATIONS = Operations("sild")
 
@@ -24,13 +24,13 @@ class PublishedBody(BaseModel):
     "/api/sild/v1/global-configuration",
     "publishGlobalConfiguration",
     permission=(Permission.UPLOAD_CONFIGURATION_PART, Permission.GENERATE_SIGNING_KEY),
-    also=(500,),
+    also=(409,),
 )
 async def publish_global_configuration(central: Central) -> PublishedBody:
     """Generate, sign and publish global configuration now, and say what was published."""
     published = await central.publisher.publish()
     if published is None:
-        raise NotPublished("the Central Server has not been initialised yet")
+        raise Conflict("the Central Server has not been initialised yet")
     return PublishedBody(
         stamp=published.stamp, expires_at=published.expires, versions=list(published.versions)
     )
