@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
@@ -290,3 +292,35 @@ async def test_a_certificate_can_be_asked_about_at_once(refresher, ca, leaf, res
 async def test_without_any_responder_nobody_is_asked(refresher, ca, leaf):
     with pytest.raises(NetworkError, match="no responder"):
         await refresher.ask_now(leaf, global_conf(ca, urls=()))
+
+
+class SlowToForget(OcspCache):
+    """A cache on a disk that takes its time when something is to be forgotten."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.forgetting = threading.Event()
+        self.go_on = threading.Event()
+
+    def forget_all_but(self, certificates):
+        wanted = list(certificates)
+        self.forgetting.set()
+        self.go_on.wait(5)
+        super().forget_all_but(wanted)
+
+
+async def test_what_was_asked_while_a_round_forgets_is_asked_again_or_known(
+    responders, ca, leaf, clock, tmp_path
+):
+    conf = global_conf(ca)
+    cache = SlowToForget(tmp_path / "ocsp")
+    refresher = OcspRefresher(cache, responders, clock, OcspSettings())
+    # A round that knows nothing of a certificate that is being imported.
+    round_before = asyncio.create_task(refresher.refresh([], conf))
+    await asyncio.to_thread(cache.forgetting.wait, 5)
+    asking = asyncio.create_task(refresher.ask_now(leaf, conf))
+    await asyncio.sleep(0.05)
+    cache.go_on.set()
+    await asyncio.gather(round_before, asking)
+    await refresher.refresh([leaf], conf)
+    assert status(conf, leaf, cache, clock) is OcspStatus.GOOD

@@ -67,6 +67,9 @@ class OcspRefresher:
         self._clock = clock
         self._settings = settings
         self._due: dict[Certificate, datetime] = {}
+        # A response and when it is due again are kept as one, and forgotten as one: of what has
+        # just been asked about, a round that began before must not leave only the second.
+        self._keeping = asyncio.Lock()
 
     async def refresh(self, certificates: Iterable[Certificate], conf: GlobalConf) -> Refreshed:
         """Ask about those of the certificates, and of their intermediates, that are due.
@@ -75,8 +78,9 @@ class OcspRefresher:
         """
         trust, now = conf.trust(conf.instance), self._clock.now()
         wanted = _with_intermediates(certificates, trust)
-        self._due = {each: at for each, at in self._due.items() if each in wanted}
-        await asyncio.to_thread(self._cache.forget_all_but, wanted)
+        async with self._keeping:
+            self._due = {each: at for each, at in self._due.items() if each in wanted}
+            await asyncio.to_thread(self._cache.forget_all_but, wanted)
         due = [each for each in wanted if self._due.get(each, now) <= now]
         limit = asyncio.Semaphore(self._settings.ocsp_parallel)
 
@@ -93,9 +97,7 @@ class OcspRefresher:
 
     async def ask_now(self, certificate: Certificate, conf: GlobalConf) -> OcspKnowledge:
         """What responders say of a certificate now; raises ProtocolError if nobody does."""
-        knowledge = await self._fetch(certificate, conf.trust(conf.instance))
-        self._due[certificate] = self._next_time(knowledge, conf)
-        return knowledge
+        return await self._fetch(certificate, conf)
 
     async def _ask(self, certificate: Certificate, conf: GlobalConf) -> Outcome:
         try:
@@ -108,7 +110,8 @@ class OcspRefresher:
             return Outcome(certificate, held.status, str(error) or type(error).__name__)
         return Outcome(certificate, knowledge.status)
 
-    async def _fetch(self, certificate: Certificate, trust: Trust) -> OcspKnowledge:
+    async def _fetch(self, certificate: Certificate, conf: GlobalConf) -> OcspKnowledge:
+        trust = conf.trust(conf.instance)
         issuer = get_issuer(certificate, trust)
         request = build_ocsp_request(certificate, issuer.certificate)
         urls = dict.fromkeys(
@@ -118,22 +121,25 @@ class OcspRefresher:
         for url in urls:
             try:
                 answer = await self._fetcher.fetch_ocsp(url, request)
-                return await self._keep(certificate, issuer.certificate, trust, answer)
+                return await self._keep(certificate, issuer.certificate, conf, answer)
             except ProtocolError as error:
                 refusals.append(f"{url}: {error.message}")
         raise NetworkError("; ".join(refusals) or "no responder is known")
 
     async def _keep(
-        self, certificate: Certificate, issuer: Certificate, trust: Trust, answer: bytes
+        self, certificate: Certificate, issuer: Certificate, conf: GlobalConf, answer: bytes
     ) -> OcspKnowledge:
         response = read_ocsp_response(answer)
-        now = self._clock.now()
+        trust, now = conf.trust(conf.instance), self._clock.now()
         knowledge = judge(response, certificate, issuer, trust, now)
-        held = knowledge_of(certificate, trust, self._cache, now)
-        if _is_newer(held, response):
-            # Somebody on the way could bring an old answer, from before a revocation.
-            return held
-        await asyncio.to_thread(self._cache.keep, certificate, answer)
+        async with self._keeping:
+            held = knowledge_of(certificate, trust, self._cache, now)
+            if _is_newer(held, response):
+                # Somebody on the way could bring an old answer, from before a revocation.
+                knowledge = held
+            else:
+                await asyncio.to_thread(self._cache.keep, certificate, answer)
+            self._due[certificate] = self._next_time(knowledge, conf)
         return knowledge
 
     def _next_time(self, knowledge: OcspKnowledge, conf: GlobalConf) -> datetime:
