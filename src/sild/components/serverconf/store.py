@@ -5,7 +5,7 @@ What stands in the tables has passed the use cases; what comes out is values of 
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,9 @@ from sild.protocol.ids import (
 )
 from sild.runtime.database import Database
 
+Changed = Callable[[], Awaitable[None]]
+"""Told after each change."""
+
 _ONLY = 1  # the id of the one row about this server
 
 
@@ -74,6 +77,11 @@ class Configuration:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """The transaction itself, for rows that have a module of their own."""
+        return self._connection
 
     async def find_server(self) -> SecurityServerId | None:
         """Which security server this is."""
@@ -386,16 +394,22 @@ class Configuration:
 
 
 class ConfigurationStore:
-    """Where the configuration rests."""
+    """Where the configuration rests; whoever has to know of changes is told of each."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changed: Changed | None = None) -> None:
         self._database = database
+        self._changed = changed
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Configuration]:
-        """The configuration, changed as a whole or not at all."""
+        """The configuration, changed as a whole or not at all.
+
+        When the block has ended the change is stored, and known where it has to be.
+        """
         async with self._database.transaction() as connection:
             yield Configuration(connection)
+        if self._changed is not None:
+            await self._changed()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Configuration]:
