@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from lxml import etree
@@ -319,8 +320,18 @@ def _schema_text(name: str) -> bytes:
     return resources.files("sild.protocol").joinpath("schemas", *name.split("/")).read_bytes()
 
 
-@lru_cache(maxsize=64)
+# libxml2 prepares the types of schemas with the first that is read, and cannot have two threads
+# read one at that moment.
+_ONE_READER = Lock()
+
+
 def _load_schema(name: str) -> etree.XMLSchema:
+    with _ONE_READER:
+        return _read_schema(name)
+
+
+@lru_cache(maxsize=64)
+def _read_schema(name: str) -> etree.XMLSchema:
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     parser.resolvers.add(_PackagedSchemas())
     return etree.XMLSchema(

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from sild.protocol.pki.prepared import prepare_classes
 from sild.runtime.logs import LogSettings, configure_logs
 from sild.runtime.loop import run
 from sild.runtime.supervise import end_with_parent
@@ -51,6 +52,7 @@ def run_process(
 ) -> int:
     """Run a process's main coroutine, with its logs; gives the exit code."""
     configure_logs(logs, name)
+    prepare_classes()
     return run(main()) or 0
 
 
