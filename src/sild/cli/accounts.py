@@ -6,23 +6,52 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sild.cli.describing import add_home
 
 if TYPE_CHECKING:
     from sild.components.accounts.accounts import Accounts
     from sild.model.permissions import Role
-    from sild.servers.central_accounts import Act, ToldAct
+    from sild.servers.accounts import Act, ToldAct
 
 _LONGEST_LINE = 4096
 
 
+CENTRAL, SECURITY = "central-server", "security-server"
+
+
+def add_parser(beside: "argparse._SubParsersAction[Any]", server: str) -> None:
+    """Add the command below that of a server, which is called so."""
+    parser = beside.add_parser("user", help="add, change, list or remove local accounts")
+    acts = parser.add_subparsers(title="acts", metavar="ACT", required=True)
+    for act, help_ in (
+        ("add", "make an account; its password is asked for, or read from standard input"),
+        ("password", "give an account another password"),
+        ("roles", "give an account other roles"),
+        ("remove", "remove an account"),
+        ("list", "list the accounts and their roles"),
+    ):
+        one = acts.add_parser(act, help=help_)
+        add_home(one, required=True)
+        if act != "list":
+            one.add_argument("name", help="the account's name")
+        if act in ("add", "roles"):
+            one.add_argument("--role", action="append", required=True, dest="roles", metavar="ROLE")
+        if act == "list":
+            one.add_argument("--json", action="store_true", help="print JSON")
+        one.set_defaults(run=change_accounts, act=act, server=server)
+
+
 def change_accounts(asked: argparse.Namespace) -> int:
-    """Do what was asked to a Central Server's accounts; gives the exit code."""
+    """Do what was asked to a server's accounts; gives the exit code."""
     from sild.model.refusals import Refusal
     from sild.runtime.database import DatabaseError
     from sild.runtime.settings import SettingsError
-    from sild.servers.central_accounts import with_accounts
+    from sild.servers.accounts import with_central_accounts, with_server_accounts
 
+    is_central = asked.server == CENTRAL
+    with_accounts = with_central_accounts if is_central else with_server_accounts
     try:
         asyncio.run(with_accounts(asked.home.absolute(), _ACTS[asked.act](asked)))
     except SettingsError as error:
@@ -109,12 +138,13 @@ _ACTS: dict[str, Callable[[argparse.Namespace], "Act"]] = {
 
 
 def _roles(asked: argparse.Namespace) -> list["Role"]:
-    from sild.model.permissions import CENTRAL_SERVER, Role
+    from sild.model.permissions import CENTRAL_SERVER, SECURITY_SERVER, Role
 
     try:
         return [Role(name) for name in asked.roles]
     except ValueError:
-        known = ", ".join(role.value for role in CENTRAL_SERVER)
+        roles = CENTRAL_SERVER if asked.server == CENTRAL else SECURITY_SERVER
+        known = ", ".join(role.value for role in roles)
         raise ValueError(f"{asked.roles} are not all roles; there are {known}") from None
 
 

@@ -52,7 +52,7 @@ def run_import(asked: argparse.Namespace) -> int:
     layout = Layout(asked.home.absolute())
     try:
         settings = read_server_settings(layout)
-        done = asyncio.run(import_reference_log(layout, settings.message_log, asked.database))
+        done = asyncio.run(import_reference_log(layout, settings, asked.database))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

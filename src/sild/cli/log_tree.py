@@ -219,12 +219,14 @@ async def _on_log(home: Path, act: Callable[["_Log"], Awaitable[int]]) -> int:
     from sild.servers.security_server import read_server_settings
 
     layout = Layout(home)
-    settings = read_server_settings(layout).message_log
+    settings = read_server_settings(layout)
+    log = settings.message_log
     # It would be made.
-    if settings.database is None and not layout.message_database.is_file():
+    is_file = log.database is None and settings.server.database is None
+    if is_file and not layout.message_database.is_file():
         raise _Unreadable(f"{layout.home} holds no message log")
     async with open_message_database(layout, settings) as database:
-        cipher = open_cipher(settings)
+        cipher = open_cipher(log)
         return await act(_Log(database, MessageStore(database, cipher), LogTree(database), cipher))
 
 

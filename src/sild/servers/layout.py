@@ -123,6 +123,26 @@ class Layout:
         return self.home / "spool" / f"worker-{number}"
 
     @property
+    def api_tls(self) -> Path:
+        """The key and certificate of the management API, PEM in one file."""
+        return self.home / "api-tls.pem"
+
+    @property
+    def audit_log(self) -> Path:
+        """Who did what, unless the settings name another file."""
+        return self.home / "audit.log"
+
+    @property
+    def backups(self) -> Path:
+        """Backups, unless the settings name another directory."""
+        return self.home / "backup"
+
+    @property
+    def gnupg(self) -> Path:
+        """The server's own GnuPG home: the key that signs backups."""
+        return self.home / "gnupg"
+
+    @property
     def internal_tls(self) -> Path:
         """The key and certificate shown to information systems, PEM in one file."""
         return self.home / "internal-tls.pem"

@@ -2,16 +2,16 @@
 
 from sild.components.messagelog.encryption import open_cipher
 from sild.components.messagelog.reference import Imported, ReferenceImport
-from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.store import MessageStore
 from sild.components.serverconf.store import ConfigurationStore
 from sild.runtime.database import Database
-from sild.servers.databases import migrate_databases, open_database, open_message_database
+from sild.servers.databases import migrate_databases, open_configuration, open_message_database
 from sild.servers.layout import Layout
+from sild.servers.settings import SecurityServerSettings
 
 
 async def import_reference_log(
-    layout: Layout, settings: MessageLogSettings, source: str
+    layout: Layout, settings: SecurityServerSettings, source: str
 ) -> Imported:
     """Import from the database at this address; the server may run meanwhile.
 
@@ -19,11 +19,11 @@ async def import_reference_log(
     DatabaseError, OSError.
     """
     await migrate_databases(layout, settings)
-    async with open_database(layout.server_database) as database:
+    async with open_configuration(layout, settings) as database:
         configuration = ConfigurationStore(database)
         async with configuration.transaction() as conf:
             server = await conf.get_server()
-    cipher = open_cipher(settings)
+    cipher = open_cipher(settings.message_log)
     async with (
         Database.open(source) as reference,
         open_message_database(layout, settings) as database,

@@ -80,7 +80,7 @@ def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
     from sild.servers.databases import migrate_databases  # noqa: PLC0415 - so is this
 
     try:
-        migrating = partial(migrate_databases, layout, settings.message_log)
+        migrating = partial(migrate_databases, layout, settings)
         return run_process("migrations", settings.logs, migrating)
     except DatabaseError as error:
         _LOG.error("%s", error)

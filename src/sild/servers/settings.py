@@ -1,13 +1,27 @@
 """All settings of a security server: one section a component, one file, frozen."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
+from typing import Annotated
 
+from sild.adminapi.settings import AdminApiSettings
+from sild.components.accounts.settings import AccountSettings
+from sild.components.backup.settings import BackupSettings
 from sild.components.confclient.settings import ConfigurationClientSettings
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.proxy.settings import AntiDosSettings, ProxySettings
 from sild.components.signer.settings import OcspSettings, SignerSettings
 from sild.runtime.logs import LogSettings
+from sild.runtime.settings import Between
+
+
+class NodeType(Enum):
+    """What a server is among those that share a configuration."""
+
+    STANDALONE = "standalone"
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +34,26 @@ class ServerSection:
     """How long running messages may take when the server stops, in seconds."""
     refresh_interval: float = 1.0
     """How often control looks whether the workers need a new snapshot, in seconds."""
+    database: str | None = None
+    """postgresql://... for the server's configuration, accounts and message log; files without."""
+    node_type: NodeType = NodeType.STANDALONE
+    """Whether it is one of a cluster, and which: on a secondary node nothing can be changed."""
+    first_user_file: Path | None = None
+    """A private file with NAME:PASSWORD of a user with every role, made when there is none."""
     token_pin_file: Path | None = None
     """A private file with the PIN of the software token, entered at each start."""
     internal_host: str = "localhost"
-    """The host name or address in the internal TLS certificate, when it is first made."""
+    """The host name or address in the TLS certificates that the server makes for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerListeners:
+    """Where the server is administered; information systems and peers call the proxy."""
+
+    listen_address: str = "0.0.0.0"  # noqa: S104 - a server for all who may reach it
+    """The address of the management API."""
+    api_port: Annotated[int, Between(0, 65535)] = 4000
+    """The port of the management API; with 0 there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +61,10 @@ class SecurityServerSettings:
     """The sections of a security server's settings file."""
 
     server: ServerSection = field(default_factory=ServerSection)
+    listeners: ServerListeners = field(default_factory=ServerListeners)
+    admin_api: AdminApiSettings = field(default_factory=AdminApiSettings)
+    accounts: AccountSettings = field(default_factory=AccountSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
     proxy: ProxySettings = field(default_factory=ProxySettings)
     anti_dos: AntiDosSettings = field(default_factory=AntiDosSettings)
     message_log: MessageLogSettings = field(default_factory=MessageLogSettings)

@@ -268,7 +268,7 @@ async def test_what_the_reference_never_writes_is_refused(tmp_path, filled, post
 @pytest.mark.feature("ML-05")
 async def test_the_command_imports_and_tells(tmp_path, filled, keys):
     layout = Layout(tmp_path)
-    await migrate_databases(layout, SecurityServerSettings().message_log)
+    await migrate_databases(layout, SecurityServerSettings())
     async with open_database(layout.server_database) as database:
         server = SecurityServerId(ClientId("DEV", "GOV", "M1"), "SS1")
         declared = ServerDeclaration(server)

@@ -1,0 +1,22 @@
+"""The audit log of a server: a file of its own and, where wanted, the log daemon."""
+
+import socket
+from pathlib import Path
+
+from sild.adminapi.auditing import AuditLog
+from sild.adminapi.settings import AdminApiSettings
+from sild.runtime.auditlog import AuditFile, AuditSink, AuditSinks, AuditSyslog
+from sild.runtime.clock import Clock
+
+
+def open_audit_sink(file: Path, api: AdminApiSettings) -> AuditSink:
+    """Where the lines go; raises OSError."""
+    sinks: list[AuditSink] = [AuditFile(api.audit_log or file)]
+    if api.audit_syslog:
+        sinks.append(AuditSyslog(*api.syslog_address()))
+    return AuditSinks(*sinks)
+
+
+def audit_log_of(sink: AuditSink, program: str, clock: Clock) -> AuditLog:
+    """The lines as every part of a server writes them, which is called so in them."""
+    return AuditLog(sink, socket.gethostname(), program, clock)
