@@ -331,10 +331,11 @@ class TestCa:
 
 
 def _status(status, this_update):
-    if status != "revoked":
+    reasons = {"revoked": "key_compromise", "on hold": "certificate_hold"}
+    if status not in reasons:
         return asn1_ocsp.CertStatus(status, core.Null())
     when = this_update - timedelta(days=1)
-    reason = {"revocation_time": when, "revocation_reason": "key_compromise"}
+    reason = {"revocation_time": when, "revocation_reason": reasons[status]}
     return asn1_ocsp.CertStatus("revoked", reason)
 
 

@@ -182,6 +182,7 @@ async def test_a_server_is_found_elsewhere(town, consumer, provider):
 
 
 @pytest.mark.feature("CR-02")
+@pytest.mark.feature("MM-04")
 async def test_a_server_is_in_maintenance_for_a_while(town, consumer):
     await consumer.registration.enable_maintenance("back at noon")
     await published(town)

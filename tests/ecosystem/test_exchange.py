@@ -699,6 +699,7 @@ def test_one_security_server_of_the_provider_can_be_asked_for(call, asked):
 
 
 @pytest.mark.feature("PX-21")
+@pytest.mark.feature("MM-03")
 def test_disabled_services_and_servers_in_maintenance_say_why(devnet, call):
     said = call("disabled")
     assert said.headers[ERROR] == "server.serverproxy.service_disabled"

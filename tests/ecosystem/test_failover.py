@@ -109,6 +109,7 @@ async def test_a_server_that_cannot_be_reached_costs_little_and_that_once(trio, 
     assert max(others) < 1
 
 
+@pytest.mark.feature("MM-03")
 @pytest.mark.parametrize("which", ["first", "second"])
 async def test_a_server_in_maintenance_is_passed_over(trio, which):
     await trio.lead(**{which: {"maintenance": "until noon"}})

@@ -11,7 +11,12 @@ import pytest
 from ecosystem.duo import CONSUMER, PROVIDER, Duo, plan_at
 from ecosystem.processes import child_of
 from sild.components.signer.certificates import RequestOrder
-from sild.components.signer.errors import CertificateExists, KeyNotFound, PinIncorrect
+from sild.components.signer.errors import (
+    CertificateExists,
+    KeyOfCertificateNotFound,
+    OcspNotVerified,
+    PinIncorrect,
+)
 from sild.devnet.declared import request_fields
 from sild.model.tokens import (
     SOFT_TOKEN_ID,
@@ -22,7 +27,6 @@ from sild.model.tokens import (
     TokenStatus,
     possible_actions_of,
 )
-from sild.protocol.errors import CertValidation
 from sild.protocol.pki.certificate import read_certificate
 from sild.protocol.pki.csr import CertificateUse
 from softhsm import USER_PIN, SoftHsm
@@ -289,7 +293,7 @@ async def test_a_signing_certificate_is_used_at_once_and_an_authentication_one_w
         with pytest.raises(CertificateExists):
             await server.control.import_certificate(entry.certificate)
         await server.signer.delete_key(key.id)
-        with pytest.raises(KeyNotFound):
+        with pytest.raises(KeyOfCertificateNotFound):
             await server.control.import_certificate(entry.certificate)
 
 
@@ -306,7 +310,7 @@ async def test_a_certificate_is_activated_only_while_it_is_good(devices):
     assert (await entry_of(server, entry.sha256)).active
     await server.control.disable(entry.sha256)
     duo.authorities.ca.revoke(read_certificate(entry.certificate).serial)
-    with pytest.raises(CertValidation, match="revoked"):
+    with pytest.raises(OcspNotVerified, match="revoked"):
         await server.control.activate(entry.sha256)
     assert not (await entry_of(server, entry.sha256)).active
     await server.signer.delete_key(key.id)

@@ -15,7 +15,7 @@ _MAIN = """
 import asyncio, pathlib, sys
 from sild.runtime.kept_secrets import KeptSecrets
 from sild.servers.layout import Layout
-from sild.servers.security_server import read_server_settings
+from sild.servers.settings import read_server_settings
 from sild.servers.signer import run_signer
 layout = Layout(pathlib.Path(sys.argv[1]))
 asyncio.run(run_signer(layout, read_server_settings(layout), KeptSecrets(int(sys.argv[2]))))

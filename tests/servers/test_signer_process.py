@@ -1,5 +1,6 @@
 """What is done with tokens, keys and certificates, on a signer that runs as a process."""
 
+import asyncio
 import hashlib
 import shutil
 import signal
@@ -33,6 +34,7 @@ from sild.model.tokens import (
 )
 from sild.protocol.algorithms import SignatureAlgorithm
 from sild.protocol.pki.profiles import PROFILE_NAMES, Applicant, get_profile
+from sild.runtime.files import write_private
 from softhsm import USER_PIN, SoftHsm
 
 pytestmark = pytest.mark.anyio
@@ -372,3 +374,67 @@ async def test_no_call_gives_a_key_that_signs_or_that_a_device_holds(tmp_path):
         assert await signer.worker.auth_key(name) is None
         good(key, await signer.worker.sign_handshake(name, DIGEST, ECDSA.uri))
         assert not hasattr(signer.control, "auth_key")
+
+
+@pytest.mark.feature("CLI-02")
+async def test_several_tokens_are_opened_at_the_start_from_a_file(tmp_path):
+    hsm = SoftHsm(tmp_path / "hsm")
+    hsm.make_token("card")
+    pins = tmp_path / "pins"
+    settings = {
+        "module-scan-interval": "1",
+        "autologin-file": f'"{pins}"',
+        "autologin-retry-interval": "0.2",
+    }
+    async with SignerProcess(tmp_path / "home", hsm, **settings) as signer:
+        await signer.until(lambda tokens: len(tokens) == 2)
+        card = await signer.token("card")
+        assert not card.logged_in
+        write_private(pins, f"0:{PIN}\n{card.id}:{USER_PIN}\n".encode())
+        await signer.stop(signal.SIGKILL)
+        await signer.start()
+        # Neither has the one a PIN yet, nor was the other one seen when the signer started.
+        await signer.until(lambda tokens: tokens[-1].logged_in)
+        await signer.control.initialize(PIN)
+        await signer.until(lambda tokens: all(token.logged_in for token in tokens))
+        # Who closes a token means it.
+        await signer.control.logout(SOFT_TOKEN_ID)
+        await asyncio.sleep(0.5)
+        assert not (await signer.token()).logged_in
+
+
+@pytest.mark.feature("CLI-02")
+async def test_a_token_is_opened_with_what_a_program_prints_once_it_does(tmp_path):
+    ready = tmp_path / "ready"
+    program = f"test -e {ready} || exit 1; echo {PIN}"
+    settings = {
+        "autologin-command": f'["sh", "-c", "{program}"]',
+        "autologin-retry-interval": "0.1",
+    }
+    async with SignerProcess(tmp_path / "home", **settings) as signer:
+        await signer.control.initialize(PIN)
+        await asyncio.sleep(0.3)
+        assert not (await signer.token()).logged_in
+        ready.touch()
+        await signer.until(lambda tokens: tokens[0].logged_in)
+
+
+@pytest.mark.feature("CLI-02")
+async def test_a_token_is_opened_with_what_a_variable_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIN_OF_TOKENS", PIN)
+    settings = {"autologin-variable": '"PIN_OF_TOKENS"', "autologin-retry-interval": "0.1"}
+    async with SignerProcess(tmp_path / "home", **settings) as signer:
+        await signer.control.initialize(PIN)
+        await signer.until(lambda tokens: tokens[0].logged_in)
+
+
+@pytest.mark.feature("CLI-02")
+async def test_a_wrong_pin_is_tried_once(tmp_path):
+    write_private(tmp_path / "pins", b"Wrong-12345")
+    settings = {"autologin-file": f'"{tmp_path / "pins"}"', "autologin-retry-interval": "0.1"}
+    async with SignerProcess(tmp_path / "home", **settings) as signer:
+        await signer.control.initialize(PIN)
+        await signer.until(lambda tokens: tokens[0].status is not TokenStatus.OK)
+        await asyncio.sleep(0.5)
+        # Three wrong ones in a row would have slowed the right one down.
+        await signer.control.login(SOFT_TOKEN_ID, PIN)

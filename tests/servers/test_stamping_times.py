@@ -2,7 +2,7 @@
 
 import pytest
 
-from sild.servers.control import stamping_period
+from sild.servers.log_jobs import stamping_period
 
 DAY = 86_400
 

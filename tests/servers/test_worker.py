@@ -5,6 +5,7 @@ import logging
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -155,3 +156,29 @@ async def test_what_was_made_for_keys_and_certificates_of_before_is_forgotten(ho
         await worker.reload()
         assert not worker._queues._queues
         assert not worker._service_contexts
+
+
+@pytest.mark.feature("EX-13")
+async def test_what_became_of_messages_is_counted_and_logged_under_the_id_of_the_request(
+    home, caplog
+):
+    home.save_snapshot(clients=(CLIENT,))
+    async with working(home) as worker:
+        await worker.reload()
+        async with asyncio.timeout(10):
+            while not worker._listeners._servers:
+                await worker.reload()
+        plain = worker._listeners._servers[0].port
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}") as http:
+            rest = await http.get("/r1/DEV/COM/M2/S2/service", headers={"X-Road-Client": "DEV"})
+            soap = await http.post("/", content=b"<a/>", headers={"content-type": "text/xml"})
+        assert (rest.status_code, soap.status_code) == (500, 200)
+        measures = await worker.measures()
+        counted = {(each.side, each.protocol): each for each in measures.counted}
+        assert set(counted) == {("consumer", "rest"), ("consumer", "soap")}
+        outcome = counted["consumer", "rest"].outcome
+        assert (outcome, counted["consumer", "rest"].number) == (rest.json()["type"], 1)
+        assert [sum(each.buckets) for each in measures.durations] == [1, 1]
+        assert measures.peak_bytes >= measures.resident_bytes * 0.9
+        told = [each for each in caplog.records if each.name == "sild.proxy"]
+        assert told[0].request == rest.json()["detail"]

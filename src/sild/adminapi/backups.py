@@ -7,7 +7,7 @@ from fastapi import Depends, File, Path, Query, Request, UploadFile
 from starlette.responses import FileResponse, Response
 
 from sild.adminapi.asked import Asked
-from sild.adminapi.bodies import Body, read_upload
+from sild.adminapi.bodies import Body, Instant, read_upload
 from sild.adminapi.operations import Operations
 from sild.adminapi.problems import Deviation, WarningsDetected
 from sild.components.backup.backups import BackupFile, Backups
@@ -55,11 +55,12 @@ class Backup(Body):
     """A backup in the folder."""
 
     filename: str
+    created_at: Instant
 
     @classmethod
     def of(cls, backup: BackupFile) -> "Backup":
         """Lay out a backup."""
-        return cls(filename=backup.name)
+        return cls(filename=backup.name, created_at=backup.created)
 
 
 class BackupRestorationStatus(Body):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Self
 
+from fastapi import Body as WholeBody
 from fastapi import Depends, File, Query, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -206,3 +207,7 @@ Upload = Annotated[UploadFile, File()]
 async def read_upload(upload: UploadFile) -> bytes:
     """Give a file's bytes; how large they can be is the request's limit."""
     return await upload.read()
+
+
+Octets = Annotated[bytes, WholeBody(media_type="application/octet-stream")]
+"""A parameter of an operation: the bytes that were sent, which are a file."""

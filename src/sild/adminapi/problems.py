@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from sild.components.accounts.errors import CredentialsRefused
 from sild.model import refusals
-from sild.protocol.errors import ProtocolError
+from sild.protocol.errors import GlobalConfOutdated, ProtocolError
 from sild.runtime.database import DatabaseUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -111,6 +111,7 @@ STATUSES: tuple[tuple[type[ProtocolError], HTTPStatus], ...] = (
     (refusals.Conflict, HTTPStatus.CONFLICT),
     (refusals.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (refusals.Failed, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (GlobalConfOutdated, HTTPStatus.CONFLICT),
     # What a parser of the protocols refuses is something that was sent.
     (ProtocolError, HTTPStatus.BAD_REQUEST),
 )

@@ -165,7 +165,7 @@ async def _archive(home: Path) -> _Done:
 def _archives_of(home: Path) -> Path:
     """Where a server keeps its archives; raises SettingsError."""
     from sild.servers.layout import Layout
-    from sild.servers.security_server import read_server_settings
+    from sild.servers.settings import read_server_settings
 
     layout = Layout(home.absolute())
     return read_server_settings(layout).message_log.archive_path or layout.archives

@@ -52,6 +52,10 @@ def add_parser(commands: "argparse._SubParsersAction[Any]", open_backups: OpenBa
     listing = _add(actions, open_backups, "list", _list, help="list the backups")
     listing.add_argument("--json", action="store_true", help="print JSON")
     _add(
+        *(actions, open_backups, "key", _key),
+        help="make the key that signs backups, where there is none; initialising makes it, too",
+    )
+    _add(
         *(actions, open_backups, "public-key", _public_key),
         help="print the key that verifies backups elsewhere, for gpg --import",
     )
@@ -133,6 +137,11 @@ async def _list(backups: "Backups", asked: argparse.Namespace) -> None:
         return
     for each in found:
         print(f"{each.created:%Y-%m-%d %H:%M:%S}  {each.name}")
+
+
+async def _key(backups: "Backups", _: argparse.Namespace) -> None:
+    await backups.make_own_key()
+    print("backups are signed; public-key prints what verifies them elsewhere")
 
 
 async def _public_key(backups: "Backups", _: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ def run_import(asked: argparse.Namespace) -> int:
     from sild.runtime.settings import SettingsError
     from sild.servers.layout import Layout
     from sild.servers.log_import import import_reference_log
-    from sild.servers.security_server import read_server_settings
+    from sild.servers.settings import read_server_settings
 
     layout = Layout(asked.home.absolute())
     try:

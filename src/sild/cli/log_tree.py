@@ -216,7 +216,7 @@ async def _on_log(home: Path, act: Callable[["_Log"], Awaitable[int]]) -> int:
     from sild.components.messagelog.transparency import LogTree
     from sild.servers.databases import open_message_database
     from sild.servers.layout import Layout
-    from sild.servers.security_server import read_server_settings
+    from sild.servers.settings import read_server_settings
 
     layout = Layout(home)
     settings = read_server_settings(layout)

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 from sild import __version__
 from sild.cli import (
+    apply,
     archive,
     bench,
     central_server,
+    certificate,
+    completion,
+    configuration,
+    ctl,
     demo,
     evidence,
+    import_backup,
     keys,
     log,
     security_server,
@@ -23,6 +29,7 @@ from sild.cli import (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 done, 1 failed, 2 not understood."""
     parser = _parser()
+    completion.complete(parser)
     asked = parser.parse_args(arguments)
     if not hasattr(asked, "run"):
         parser.print_help(sys.stderr)
@@ -42,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         demo,
         security_server,
         central_server,
+        apply,
+        ctl,
+        import_backup,
+        certificate,
         keys,
+        configuration,
         verify,
         verify_archive,
         archive,
@@ -50,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         evidence,
         log,
         bench,
+        completion,
     ):
         command.add_parser(commands)
     return parser

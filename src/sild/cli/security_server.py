@@ -52,7 +52,8 @@ def run(asked: argparse.Namespace) -> int:
     """Run the server, or print its settings."""
     from sild.runtime.settings import SettingsError, describe
     from sild.servers.layout import Layout
-    from sild.servers.security_server import read_server_settings, run_security_server
+    from sild.servers.security_server import run_security_server
+    from sild.servers.settings import read_server_settings
 
     if asked.home is None:
         print("sild security-server: --home says where the server is", file=sys.stderr)

@@ -24,7 +24,7 @@ from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.files import make_private_directory, write_private
 from sild.servers.central_layout import CentralLayout
 
-_USER, _PASSWORD = "devnet", "Devnet-password-0001"
+USER, PASSWORD = "devnet", "Devnet-password-0001"
 _PIN = "Devnet-PIN-0001"
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -89,7 +89,7 @@ class RunningCentral:
         """Start the server's processes."""
         make_private_directory(self.layout.home)
         user_file = self.layout.home / "first-user"
-        write_private(user_file, f"{_USER}:{_PASSWORD}".encode())
+        write_private(user_file, f"{USER}:{PASSWORD}".encode())
         pin_file = self.layout.home / "token-pin"
         write_private(pin_file, _PIN.encode())
         write_private(self.layout.settings_file, self._settings(user_file, pin_file).encode())
@@ -145,7 +145,7 @@ class RunningCentral:
         if self._client is None:
             (certificate,) = load_pem_x509_certificates(self.layout.api_tls.read_bytes())
             pin = DigestAlgorithm.SHA256.digest(certificate.public_bytes(Encoding.DER))
-            credentials = Login(_USER, _PASSWORD)
+            credentials = Login(USER, PASSWORD)
             server = Server(self.api_url, Pin(pin), credentials, Patience(connect=2.0))
             self._client = ApiClient(server)
         try:

@@ -17,7 +17,14 @@ from typing import Any, Self
 from sild.components.serverconf.declaration import ServerDeclaration
 from sild.components.signer.certificates import RequestOrder
 from sild.devnet.authorities import Authorities
-from sild.devnet.central import CentralPlan, CentralPorts, GoverningAuthority, RunningCentral
+from sild.devnet.central import (
+    PASSWORD,
+    USER,
+    CentralPlan,
+    CentralPorts,
+    GoverningAuthority,
+    RunningCentral,
+)
 from sild.devnet.declared import (
     authorities_settings,
     declaration_of,
@@ -215,8 +222,13 @@ class Ecosystem:
         }
         if plan.exchange_logs:
             proxy["exchange-log"] = _toml(str(server.exchange_log))
+        user_file = server.layout.home / "first-user"
+        write_private(user_file, f"{USER}:{PASSWORD}".encode())
         sections = {
+            "listeners": {"listen-address": _toml(address), "api-port": str(ports.api)},
+            "admin-api": {"rate-limit-enabled": "false"},
             "server": {
+                "first-user-file": _toml(str(user_file)),
                 "workers": str(plan.workers),
                 "refresh-interval": str(plan.intervals.refresh),
                 "token-pin-file": _toml(str(pin_file)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
-from sild.protocol.errors import ProtocolError
+from sild.model.refusals import BadRequest, Conflict
 from sild.protocol.ids import ClientId, ServiceId, SubjectId
 
 ANY_METHOD = "*"
@@ -36,16 +36,16 @@ RESERVED_SERVICE_CODES = frozenset(
 _NOT_IN_CODES = frozenset(":;/\\%\u200b\ufeff")
 
 
-class InvalidConfiguration(ProtocolError):
+class InvalidConfiguration(BadRequest):
     """A value that the configuration of a security server may not hold."""
 
     code = "invalid_configuration"
 
 
-class InvalidMove(ProtocolError):
+class InvalidMove(Conflict):
     """An event that may not happen to something in this state."""
 
-    code = "invalid_state"
+    code = "action_not_possible"
 
 
 class ConnectionType(Enum):
@@ -148,6 +148,13 @@ class Service:
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     verify_tls: bool = True
     disabled_notice: str | None = None
+    title: str | None = None
+
+    @property
+    def full_code(self) -> str:
+        """The code with the version, if there is one: getData.v1."""
+        version = self.id.service_version
+        return f"{self.id.service_code}.{version}" if version else self.id.service_code
 
 
 @dataclass(frozen=True, slots=True)

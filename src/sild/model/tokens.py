@@ -251,6 +251,7 @@ class OcspStatus(Enum):
 
     GOOD = "good"
     REVOKED = "revoked"
+    SUSPENDED = "suspended"
     UNKNOWN = "unknown"
     STALE = "stale"
     MISSING = "missing"

@@ -617,6 +617,12 @@ class GlobalConfDownloadFailed(GlobalConfError):
     code = "global_conf_download_failed"
 
 
+class GlobalConfUnanswered(GlobalConfDownloadFailed):
+    """A source that nobody answers at, or not in time."""
+
+    code = "global_conf_download_url_connection_failure"
+
+
 class PeerFault(ProtocolError):
     """A fault that the other side sent; it keeps the code it came with.
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -43,6 +43,14 @@ _REFUSED = frozenset(
 
 class SignatureMissing(GnupgError):
     """A file is not signed by a key of this home."""
+
+
+class SecretKeyMissing(GnupgError):
+    """A file is encrypted, and not for this home; `keys` are the ids that it is encrypted for."""
+
+    def __init__(self, name: str, keys: Sequence[str]) -> None:
+        super().__init__(f"{name} is encrypted for {', '.join(keys)}, of which none is here")
+        self.keys = tuple(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,11 @@ class GnupgHome:
             raise GnupgError(f"there is no key {fingerprint}")
         return exported.output
 
-    async def import_key(self, key: bytes) -> None:
-        """Take the public key of somebody for whom files are to be encrypted."""
-        await self._ask("--import", given=key)
+    async def import_key(self, key: bytes) -> tuple[str, ...]:
+        """Take the public key of somebody else, or several; give their fingerprints."""
+        answer = await self._ask("--status-fd", "2", "--import", given=key)
+        found = (words for words in answer.statuses() if words[0] == "IMPORT_OK")
+        return tuple(dict.fromkeys(words[-1] for words in found))
 
     async def seal(
         self, source: Path, sealed: Path, signer: str, recipients: Sequence[str]
@@ -103,12 +113,19 @@ class GnupgHome:
         )
 
     async def open(
-        self, sealed: Path, opened: Path, limit: int, *, signed: bool = True
+        self,
+        sealed: Path,
+        opened: Path,
+        limit: int,
+        *,
+        signed: bool = True,
+        by: Collection[str] | None = None,
     ) -> str | None:
         """Decrypt a file of at most `limit` bytes and verify its signature, if `signed`.
 
-        Gives the fingerprint of the key that signed. Raises SignatureMissing and GnupgError; what
-        is in `opened` is of no use then.
+        One of the keys `by` must have signed, by fingerprint, and without these one whose secret
+        half is here; gives the fingerprint. Raises SecretKeyMissing, SignatureMissing and
+        GnupgError; what is in `opened` is of no use then.
         """
         check = () if signed else ("--skip-verify",)
         answer = await self._ask(
@@ -118,6 +135,8 @@ class GnupgHome:
         )
         statuses = answer.statuses()
         words = [status[0] for status in statuses]
+        if "DECRYPTION_FAILED" in words and (missing := _without_secret(statuses)):
+            raise SecretKeyMissing(sealed.name, missing)
         if not signed:
             if answer.code != 0:
                 _fail(answer)
@@ -128,7 +147,7 @@ class GnupgHome:
             _fail(answer)
         # The last word is the primary key's fingerprint, which a subkey's signature has, too.
         signer = next(status for status in statuses if status[0] == "VALIDSIG")[-1]
-        if signer not in await self._secret_keys():
+        if signer not in (await self._secret_keys() if by is None else by):
             raise SignatureMissing(f"{sealed.name} is signed by {signer}, not by this server")
         return signer
 
@@ -208,6 +227,10 @@ class GnupgHome:
     def _shortcut(self) -> Path:
         digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"sild-gpg-{os.geteuid()}-{digest}" / "home"
+
+
+def _without_secret(statuses: list[list[str]]) -> list[str]:
+    return [rest[0] for word, *rest in statuses if word == "NO_SECKEY" and rest]
 
 
 def _fail(answer: _Answer) -> NoReturn:

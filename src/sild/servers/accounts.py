@@ -24,7 +24,7 @@ from sild.servers.central_layout import CentralLayout
 from sild.servers.central_settings import read_central_settings
 from sild.servers.databases import migrate_configuration, open_configuration
 from sild.servers.layout import Layout
-from sild.servers.security_server import read_server_settings
+from sild.servers.settings import read_server_settings
 
 _FIRST_USER_LIMIT = 4096
 

@@ -25,7 +25,6 @@ from sild.components.centralserver.global_groups import GlobalGroups
 from sild.components.centralserver.initialization import Initialization
 from sild.components.centralserver.management_callers import ListedCallers, ProviderServers
 from sild.components.centralserver.management_services import ManagementServices
-from sild.components.centralserver.management_tls import ManagementTls
 from sild.components.centralserver.member_classes import MemberClasses
 from sild.components.centralserver.partners import DownloadingPartners
 from sild.components.centralserver.ports import Keys
@@ -41,8 +40,11 @@ from sild.components.centralserver.sources import Sources, SourceSettings
 from sild.components.centralserver.system import System
 from sild.components.centralserver.timestamping_services import TimestampingServices
 from sild.components.centralserver.trusted_anchors import TrustedAnchors
+from sild.components.tlsidentity.identity import ServedTls
+from sild.components.tlsidentity.selfsigned import TlsSubject
 from sild.model.audit import Audit
 from sild.model.registration import AutomaticApproval
+from sild.model.tokens import KeyAlgorithm
 from sild.runtime.asgi import AsgiApp
 from sild.runtime.clock import Clock
 from sild.runtime.database import Database
@@ -72,7 +74,7 @@ class CentralParts:
     """The use cases, and the applications that answer beside the management API."""
 
     central: CentralServer
-    management_tls: ManagementTls
+    management_tls: ServedTls
     registration_service: AsgiApp
     management_service: AsgiApp
     distribution: AsgiApp
@@ -95,7 +97,8 @@ class _Maker:
         center = settings.center
         self._node = node_of(settings)
         self._files = PublicationDirectory(layout.published)
-        self._tls = ManagementTls(layout.services_tls, settings.server.tls_host, around.clock)
+        subject = TlsSubject(settings.server.tls_host, algorithm=KeyAlgorithm.RSA_3072)
+        self._tls = ServedTls(layout.services_tls, subject, around.clock)
         database, clock = around.database, around.clock
         self._anchors = SourceAnchors(database, self._node, clock)
         self._sources = Sources(self._anchors, around.keys, self._source_settings(), clock)

@@ -13,14 +13,8 @@ from sild.components.messagelog.errors import (
 )
 from sild.components.messagelog.records import RecordSummary
 from sild.components.serverconf.declaration import ServerDeclaration
-from sild.components.signer.errors import (
-    ActionNotPossible,
-    CertificateExists,
-    CertificateImportFailed,
-    CertificateNotFound,
-    KeyNotFound,
-    WrongCertificateUsage,
-)
+from sild.components.serverconf.errors import ServerNotSet
+from sild.components.signer import errors as signer_errors
 from sild.components.signer.usable import Refusal
 from sild.model.tokens import CertificateEntry
 from sild.protocol.errors import (
@@ -33,27 +27,21 @@ from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.rpc import RpcOptions
 from sild.servers.kept_messages import MessageLogStatus
 
+_ERRORS: tuple[type[Exception], ...] = (
+    RecordNotFound,
+    NoTimestampingProvider,
+    TimestampingServiceNotFound,
+    TimestampRefused,
+    GlobalConfOutdated,
+    ArchivingFailed,
+    ServerNotSet,
+    *signer_errors.ALL,
+    CertValidation,
+    IncorrectCertificate,
+    OSError,
+)
 CONTROL_OPTIONS = RpcOptions(
-    errors={
-        error.__name__: error
-        for error in (
-            RecordNotFound,
-            NoTimestampingProvider,
-            TimestampingServiceNotFound,
-            TimestampRefused,
-            GlobalConfOutdated,
-            ArchivingFailed,
-            CertValidation,
-            CertificateImportFailed,
-            CertificateNotFound,
-            CertificateExists,
-            ActionNotPossible,
-            IncorrectCertificate,
-            KeyNotFound,
-            WrongCertificateUsage,
-            OSError,
-        )
-    },
+    errors={error.__name__: error for error in _ERRORS},
     # Several time-stamping authorities may have to be waited for, and archives to be taken away.
     timeouts={"export_container": 120.0, "stamp_waiting": 300.0, "archive": 86_400.0},
 )

@@ -11,12 +11,13 @@ from sild.components.messagelog.archivestore import ArchiveStore
 from sild.components.messagelog.archiving import Archiving
 from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.bundles import write_bundle
+from sild.components.messagelog.chosen import TimestampingServices
 from sild.components.messagelog.cleaning import Cleaning
 from sild.components.messagelog.containers import SignedDocuments
 from sild.components.messagelog.encryption import open_cipher
 from sild.components.messagelog.errors import JournalDamaged
 from sild.components.messagelog.index import JournalTaker
-from sild.components.messagelog.ports import Authorities, TimestampFetcher
+from sild.components.messagelog.ports import Authorities, Note, TimestampFetcher, unnoted
 from sild.components.messagelog.records import RecordSummary
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.settling import Place
@@ -24,6 +25,7 @@ from sild.components.messagelog.stamps import StampStore
 from sild.components.messagelog.standing import StandingKeeper
 from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
+from sild.model.costs import Strategy
 from sild.model.messages import WantedDocuments
 from sild.protocol.errors import ProtocolError
 from sild.protocol.ids import ClientId
@@ -55,6 +57,7 @@ class StampSources:
 
     fetcher: TimestampFetcher
     authorities: Authorities
+    note: Note = unnoted
 
 
 class KeptMessages:
@@ -72,7 +75,11 @@ class KeptMessages:
         self._stamps = StampStore(database)
         self._taker = JournalTaker(layout.journals, self._store)
         self._timestamping = Timestamping(
-            (self._store, self._stamps), sources.fetcher, sources.authorities, settings
+            (self._store, self._stamps),
+            sources.fetcher,
+            sources.authorities,
+            settings,
+            sources.note,
         )
         self._standing = StandingKeeper(layout.stamping_standing, clock)
         self._documents = SignedDocuments(self._store, self._timestamping)
@@ -138,9 +145,17 @@ class KeptMessages:
             self._enabled, standing.failing_since, standing.has_provider, waiting
         )
 
+    async def stamping_urls(self) -> tuple[str, ...]:
+        """The addresses of the services that are asked, in order; raises GlobalConfOutdated."""
+        return (await self._timestamping.asked()).urls
+
     async def services(self) -> tuple[ChosenService, ...]:
         """The time-stamping services that were chosen for this server."""
         return await self._stamps.chosen()
+
+    def chosen_services(self, authorities: Authorities, strategy: Strategy) -> TimestampingServices:
+        """What is chosen of these, to be looked at and changed."""
+        return TimestampingServices(self._stamps, authorities, strategy, self.tell_standing)
 
     async def choose_services(self, services: tuple[ChosenService, ...]) -> None:
         """Use these services; raises TimestampingServiceNotFound, GlobalConfOutdated."""

@@ -1,18 +1,19 @@
 """Management requests, as local administration has them sent."""
 
 import ssl
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from sild.components.proxy.settings import ProxySettings
 from sild.components.registration import errors
 from sild.components.registration.acts import Registration
 from sild.components.registration.composing import Composer
+from sild.components.registration.outcome import find_changed_server
 from sild.components.registration.ports import Keys
 from sild.components.registration.sending import RequestSender
-from sild.components.serverconf.clients import Clients
+from sild.components.serverconf.client_states import ClientStates
 from sild.components.serverconf.errors import ServerNotSet
-from sild.model.services import ClientEvent, ClientStatus
+from sild.components.serverconf.standing import ServerStanding, StandingPorts
+from sild.components.serverconf.store import ConfigurationStore
 from sild.model.snapshot import ServerSnapshot
 from sild.protocol.errors import GlobalConfOutdated, InvalidXml, MalformedGlobalConf
 from sild.protocol.globalconf.lookup import GlobalConf
@@ -123,10 +124,6 @@ class Knowledge(Protocol):
         """The global configuration; raises GlobalConfOutdated, MalformedGlobalConf."""
         ...
 
-    async def own_changed(self) -> None:
-        """The server's own configuration is not what it was."""
-        ...
-
 
 class OwnStanding:
     """What the server knows of itself and of the world, and where its own proxy is."""
@@ -149,24 +146,18 @@ class OwnStanding:
         return unverified_client_context(TlsPolicy(), read_internal_tls(self._layout.internal_tls))
 
 
-class MovingClients:
-    """The server's clients; whoever is moved shows in the next snapshot."""
-
-    def __init__(self, clients: Clients, changed: Callable[[], Awaitable[None]]) -> None:
-        self._clients = clients
-        self._changed = changed
-
-    async def move(self, client: ClientId, event: ClientEvent) -> ClientStatus:
-        """Note that a request about the client was sent; give its new status."""
-        status = await self._clients.move(client, event)
-        await self._changed()
-        return status
-
-
 def make_registration(
-    keys: Keys, clients: Clients, knowledge: Knowledge, standing: OwnStanding, clock: Clock
+    keys: Keys, clients: ClientStates, standing: OwnStanding, clock: Clock
 ) -> Registration:
     """What sends management requests for this server."""
     composer = Composer(keys, standing, clock)
-    moving = MovingClients(clients, knowledge.own_changed)
-    return Registration(keys, moving, standing, composer, RequestSender(composer, standing))
+    return Registration(keys, clients, standing, composer, RequestSender(composer, standing))
+
+
+def follow_standing(
+    keys: Keys, store: ConfigurationStore, standing: OwnStanding, knowledge: Knowledge, clock: Clock
+) -> ServerStanding:
+    """What lets owner, address and maintenance mode follow the global configuration."""
+    registration = make_registration(keys, ClientStates(store), standing, clock)
+    ports = StandingPorts(knowledge, registration, keys, find_changed_server)
+    return ServerStanding(store, ports, clock)

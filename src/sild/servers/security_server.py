@@ -5,36 +5,20 @@ import os
 from functools import partial
 from pathlib import Path
 
-from sild.components.signer.devices import read_devices
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets
 from sild.runtime.logs import configure_logs
-from sild.runtime.settings import read_settings
 from sild.runtime.supervise import Child, Fork, Supervisor
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.layout import Layout
 from sild.servers.processes import raise_descriptor_limit, run_apart, run_process
-from sild.servers.server_tls import information_system_policy, server_policy
-from sild.servers.settings import SecurityServerSettings
+from sild.servers.settings import SecurityServerSettings, read_server_settings
 
 _LOG = logging.getLogger(__name__)
 
 # Imported once, before the processes fork: they share the memory, and start at once.
-_PRELOADED = ("sild.servers.signer", "sild.servers.control", "sild.servers.worker")
-
-
-def read_server_settings(layout: Layout) -> SecurityServerSettings:
-    """The server's settings from its file, where there is one, and the environment.
-
-    Raises SettingsError, also for what OpenSSL does not know.
-    """
-    path = layout.settings_file if layout.settings_file.exists() else None
-    settings = read_settings(SecurityServerSettings, path, os.environ)
-    server_policy(settings.proxy)
-    information_system_policy(settings.proxy)
-    read_devices(settings.signer.devices_file or layout.devices_file)
-    return settings
+_PRELOADED = ("sild.servers.signer", "sild.servers.controlling", "sild.servers.worker")
 
 
 def prepare_home(layout: Layout, settings: SecurityServerSettings) -> None:
@@ -94,7 +78,7 @@ def _signer(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets)
 
 
 def _control(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets) -> int:
-    from sild.servers.control import run_control  # noqa: PLC0415 - preloaded by the supervisor
+    from sild.servers.controlling import run_control  # noqa: PLC0415 - preloaded by the supervisor
 
     pins.let_go()
     return run_process("control", settings.logs, partial(run_control, layout, settings))

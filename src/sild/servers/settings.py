@@ -1,5 +1,6 @@
 """All settings of a security server: one section a component, one file, frozen."""
 
+import os
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -9,11 +10,20 @@ from sild.adminapi.settings import AdminApiSettings
 from sild.components.accounts.settings import AccountSettings
 from sild.components.backup.settings import BackupSettings
 from sild.components.confclient.settings import ConfigurationClientSettings
+from sild.components.diagnostics.settings import (
+    DiagnosticsSettings,
+    HealthSettings,
+    MetricsSettings,
+)
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.proxy.settings import AntiDosSettings, ProxySettings
+from sild.components.serverconf.service_settings import ServiceSettings
+from sild.components.signer.devices import read_devices
 from sild.components.signer.settings import OcspSettings, SignerSettings
 from sild.runtime.logs import LogSettings
-from sild.runtime.settings import Between
+from sild.runtime.settings import Between, read_settings
+from sild.servers.layout import Layout
+from sild.servers.server_tls import information_system_policy, server_policy
 
 
 class NodeType(Enum):
@@ -73,4 +83,21 @@ class SecurityServerSettings:
     configuration_client: ConfigurationClientSettings = field(
         default_factory=ConfigurationClientSettings
     )
+    services: ServiceSettings = field(default_factory=ServiceSettings)
+    diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     logs: LogSettings = field(default_factory=LogSettings)
+
+
+def read_server_settings(layout: Layout) -> SecurityServerSettings:
+    """The server's settings from its file, where there is one, and the environment.
+
+    Raises SettingsError, also for what OpenSSL does not know.
+    """
+    path = layout.settings_file if layout.settings_file.exists() else None
+    settings = read_settings(SecurityServerSettings, path, os.environ)
+    server_policy(settings.proxy)
+    information_system_policy(settings.proxy)
+    read_devices(settings.signer.devices_file or layout.devices_file)
+    return settings

@@ -1,11 +1,13 @@
 """The process that holds the keys: it signs, and speaks to nobody outside this host."""
 
 import asyncio
-import logging
+import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from sild.components.signer.autologin import Autologin
 from sild.components.signer.certificates import Certificates
 from sild.components.signer.devices import read_devices
 from sild.components.signer.errors import TokenUnavailable
@@ -14,13 +16,9 @@ from sild.components.signer.settings import SignerSettings
 from sild.components.signer.soft_token import SoftToken
 from sild.components.signer.store import KeyConfStore
 from sild.components.signer.tokens import Devices, Pins, Tokens
-from sild.model.tokens import SOFT_TOKEN_ID
 from sild.runtime.clock import Clock, SystemClock
-from sild.runtime.files import FileNotPrivate, make_private_directory, read_private
+from sild.runtime.files import make_private_directory
 from sild.runtime.schedule import Period, Schedule
-
-_LOG = logging.getLogger(__name__)
-_PIN_LIMIT = 1024
 
 
 class SignerPlaces(Protocol):
@@ -67,7 +65,14 @@ async def run_signer(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     await tokens.enter_kept_pins()
-    await _enter_pin(tokens, settings.server.token_pin_file)
+    wanted = settings.signer
+    autologin = Autologin(
+        tokens,
+        replace(wanted, autologin_file=wanted.autologin_file or settings.server.token_pin_file),
+        os.environ,
+        clock,
+    )
+    waiting = autologin.waits_for_program or await autologin.attempt()
     workers = await serve_workers(places.signer_socket, tokens)
     control = await serve_control(places.signer_admin_socket, tokens, certificates)
     schedule = Schedule(clock)
@@ -78,9 +83,12 @@ async def run_signer(
     schedule.every("tokens", period, tokens.scan)
     try:
         async with asyncio.TaskGroup() as tasks:
-            scanning = tasks.create_task(schedule.run())
+            working = [tasks.create_task(schedule.run())]
+            if waiting:
+                working.append(tasks.create_task(autologin.run()))
             await stopping.wait()
-            scanning.cancel()
+            for task in working:
+                task.cancel()
     finally:
         await workers.close()
         await control.close()
@@ -95,18 +103,3 @@ def _devices(places: SignerPlaces, settings: SignerSettings, clock: Clock) -> De
     from sild.components.signer.pkcs11_modules import HardwareTokens  # noqa: PLC0415 - few have any
 
     return HardwareTokens(devices, clock)
-
-
-async def _enter_pin(tokens: Tokens, path: Path | None) -> None:
-    """Log in with the PIN in the file, where one is set and the token has been initialised."""
-    token = tokens.token(SOFT_TOKEN_ID)
-    if path is None or not token.initialized or token.logged_in:
-        return
-    try:
-        pin = read_private(path, _PIN_LIMIT).decode("utf-8").strip()
-        await tokens.login(SOFT_TOKEN_ID, pin)
-    except FileNotPrivate as error:
-        # Until its mode is put right, the PIN is entered by hand; and it should be another one.
-        _LOG.error("the token's PIN is not entered from a file that is no secret: %s", error)
-    except Exception:  # noqa: BLE001 - the signer still serves: the PIN can be entered by hand
-        _LOG.exception("the token's PIN could not be entered from %s", path)

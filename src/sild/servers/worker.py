@@ -40,6 +40,7 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import SpoolDirectory, SpoolLimits
 from sild.runtime.http_client import HttpClientPool
 from sild.runtime.journal import Journal, JournalLimits
+from sild.runtime.machine import own_memory
 from sild.runtime.rpc import RpcError, RpcServer, connect_rpc, serve_rpc
 from sild.runtime.tls import (
     AnyCertificate,
@@ -56,7 +57,7 @@ from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.server_tls import ServerTls, information_system_policy
 from sild.servers.settings import SecurityServerSettings
 from sild.servers.views import CurrentView
-from sild.servers.worker_calls import WorkerCalls, WorkerStatus
+from sild.servers.worker_calls import WorkerCalls, WorkerMeasures, WorkerStatus
 
 if TYPE_CHECKING:
     from sild.model.snapshot import AuthenticationCertificate
@@ -266,6 +267,11 @@ class Worker:
             opened_connections=sum(pool.connection_count for pool in pools),
             busy_connections=sum(pool.busy_count for pool in pools),
         )
+
+    async def measures(self) -> WorkerMeasures:
+        """What it has counted."""
+        tally, memory = self._steps.tally, own_memory()
+        return WorkerMeasures(tally.counted(), tally.durations(), memory.resident, memory.peak)
 
     async def reload(self) -> None:
         """Look at the snapshot and the global configuration now."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from sild.components.proxy.tally import Counted, Durations
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
@@ -21,11 +23,25 @@ class WorkerStatus:
     """Of the opened ones those that do not rest."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerMeasures:
+    """What a worker has counted since it began, and what it holds, in bytes."""
+
+    counted: tuple[Counted, ...]
+    durations: tuple[Durations, ...]
+    resident_bytes: int
+    peak_bytes: int
+
+
 class WorkerCalls(Protocol):
     """What control and the supervisor may ask of a worker."""
 
     async def status(self) -> WorkerStatus:
         """How it fares."""
+        ...
+
+    async def measures(self) -> WorkerMeasures:
+        """What it has counted."""
         ...
 
     async def reload(self) -> None:

@@ -23,8 +23,9 @@ from sild.components.backup.saved import SavedServer
 from sild.components.backup.settings import BackupSettings
 from sild.components.centralserver.alerts import Alerts
 from sild.components.centralserver.initialization import Initialization
-from sild.components.centralserver.management_tls import ManagementTls
 from sild.components.centralserver.metadata import METADATA
+from sild.components.tlsidentity.identity import ServedTls
+from sild.components.tlsidentity.selfsigned import TlsSubject
 from sild.model.permissions import Role
 from sild.runtime.database import Database
 
@@ -95,7 +96,8 @@ async def served_system(folder, node=None, url=None):
         instance = Instance(database, node)
         home = folder / "home"
         await asyncio.to_thread(home.mkdir)
-        tls = ManagementTls(home / "management-service.pem", "cs.example.org", instance.clock)
+        subject = TlsSubject("cs.example.org")
+        tls = ServedTls(home / "management-service.pem", subject, instance.clock)
         saved = SavedServer(
             "central",
             instance.system.identity,

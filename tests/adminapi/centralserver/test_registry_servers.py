@@ -24,6 +24,7 @@ async def api(tmp_path):
 
 
 @pytest.mark.feature("CV-01")
+@pytest.mark.feature("MM-04")
 async def test_a_server_is_shown_with_its_maintenance(api):
     status, server = await api("GET", "/security-servers/DEV:GOV:M1:SS1")
     moments = {name: server.pop(name) for name in ("created_at", "updated_at")}

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from adminapi.centralserver.system_served import INITIAL, served_system
 from components.centralserver.nodes import SERVER
-from components.centralserver.test_management_tls import Authority, pem
+from components.tlsidentity.test_identity import Authority, pem
 from sild.components.backup.settings import BackupSettings
 from sild.components.centralserver.system import Node
 from sild.model.permissions import Role

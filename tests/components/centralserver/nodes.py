@@ -25,7 +25,7 @@ SERVER = SecurityServerId(OWNER, "SS1")
 class PolicyFailure(ProtocolError):
     """What the signer raises for a weak PIN."""
 
-    code = "token_pin_policy_failure"
+    code = "token_weak_pin"
 
 
 class Tokens:

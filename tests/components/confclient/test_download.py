@@ -21,6 +21,7 @@ from sild.protocol.errors import (
     GlobalConfMissingVerificationCert,
     GlobalConfOutdated,
     GlobalConfRolledBack,
+    GlobalConfUnanswered,
     MalformedAnchor,
     MalformedGlobalConf,
 )
@@ -477,6 +478,7 @@ async def test_a_new_key_is_followed_over_http(tmp_path):
 
 
 @pytest.mark.feature("SP-06")
+@pytest.mark.feature("SP-08")
 @pytest.mark.parametrize("names", [True, False], ids=["names", "no names"])
 @pytest.mark.parametrize("certificates", [True, False], ids=["certificates", "no certificates"])
 async def test_a_source_of_no_known_authority_is_believed_only_if_none_is_asked_for(
@@ -503,3 +505,54 @@ async def test_a_source_of_no_known_authority_is_believed_only_if_none_is_asked_
         else:
             done = await client.refresh()
             assert done.sources[0].location.startswith("https:")
+
+
+def test_every_source_is_tried_by_itself_and_nothing_of_it_is_kept(tmp_path, publisher):
+    installation = Installation(tmp_path, publisher)
+    installation.refresh()
+    before = generation_of(installation.copy)
+    installation.pass_time()
+    publisher.silent = ("https:",)
+    (source,) = asyncio.run(installation.client.try_sources())
+    told = {each.location: each.error for each in source.attempts}
+    assert source.instance == "DEV"
+    assert told["http://cs.test/internalconf"] is None
+    assert isinstance(told["https://cs.test/internalconf"], GlobalConfUnanswered)
+    assert generation_of(installation.copy) == before
+
+
+def test_the_sources_of_partners_are_tried_too(tmp_path):
+    own, partner = federation()
+    installation = Installation(tmp_path, own, partner, allowed_federations="all")
+    installation.refresh()
+    sources = asyncio.run(installation.client.try_sources())
+    assert [each.instance for each in sources] == ["DEV", "EE"]
+    assert {each.error for source in sources for each in source.attempts} == {None}
+
+
+def test_without_an_anchor_there_is_nothing_to_try(tmp_path, publisher):
+    installation = Installation(tmp_path, publisher)
+    installation.anchor_file.unlink()
+    with pytest.raises(AnchorFileNotFound):
+        asyncio.run(installation.client.try_sources())
+
+
+def test_the_problem_of_a_failed_round_is_what_the_last_source_said(tmp_path, publisher):
+    installation = Installation(tmp_path, publisher)
+    publisher.silent = ("https", "http")
+    with pytest.raises(GlobalConfDownloadFailed):
+        installation.refresh()
+    assert isinstance(installation.client.problem, GlobalConfUnanswered)
+    publisher.silent, publisher.versions = ("https",), (99,)
+    with pytest.raises(GlobalConfDownloadFailed):
+        installation.refresh()
+    assert "status 404" in installation.client.problem.message
+    installation.anchor_file.unlink()
+    with pytest.raises(AnchorFileNotFound):
+        installation.refresh()
+    assert isinstance(installation.client.problem, AnchorFileNotFound)
+    publisher.silent, publisher.versions = (), (6,)
+    installation.install(publisher.anchor())
+    installation.refresh()
+    assert installation.client.problem is None
+    assert installation.client.location == "https://cs.test/internalconf"

@@ -10,7 +10,7 @@ from sild.components.proxy.steps import ExchangeLog
 
 def test_an_exchange_is_one_line(tmp_path):
     log = ExchangeLog(tmp_path / "exchanges.jsonl")
-    steps = log.steps("consumer")
+    steps = log.steps("consumer", "rest")
     steps.request_id = "r\n1"
     steps.mark("accepted", "õ")
     steps.close("ok")
@@ -25,5 +25,5 @@ def test_an_exchange_is_one_line(tmp_path):
 def test_a_full_disk_below_the_steps_stops_no_message():
     log = ExchangeLog(Path("/dev/full"))
     for _ in range(3):
-        log.steps("consumer").close("ok")
+        log.steps("consumer", "rest").close("ok")
     log.close()

@@ -121,7 +121,7 @@ async def dump(conf):
 async def test_statuses_are_left_as_they_are(tmp_path, certificate):
     async with empty_conf(tmp_path) as conf:
         await apply(conf, declared(certificate))
-        await conf.clients.follow({OWNER, PROVIDER})
+        await conf.states.follow({OWNER, PROVIDER})
         snapshot = await apply(
             conf, declared(certificate, connection_type=ConnectionType.SSLNOAUTH)
         )
@@ -134,7 +134,7 @@ async def test_statuses_are_left_as_they_are(tmp_path, certificate):
 async def test_what_is_declared_no_longer_goes(tmp_path, certificate):
     async with empty_conf(tmp_path) as conf:
         await apply(conf, declared(certificate))
-        await conf.clients.follow({OWNER, PROVIDER, CALLER})
+        await conf.states.follow({OWNER, PROVIDER, CALLER})
         fewer = DeclaredService("people", PEOPLE.url, rights=(DeclaredRight(GROUP, "GET", "/x"),))
         snapshot = await apply(
             conf,
@@ -153,7 +153,7 @@ async def test_what_is_declared_no_longer_goes(tmp_path, certificate):
 
 async def test_what_was_there_before_is_replaced(tmp_path, certificate):
     async with server_conf(tmp_path) as conf:
-        await conf.descriptions.add_rest(PROVIDER, "old", "http://x")
+        await conf.add_service("old")
         services = (Service(ServiceId(PROVIDER, "soap"), ServiceType.WSDL, "http://x"),)
         async with conf.store.transaction() as stored:
             await stored.add_description(Description(PROVIDER, ServiceType.WSDL, "u", services))

@@ -15,10 +15,11 @@ from sild.components.signer.errors import (
     CertificateExists,
     CertificateImportFailed,
     CertificateNotFound,
-    KeyNotFound,
+    KeyOfCertificateNotFound,
     RequestNotFound,
     TokenNotActive,
     WrongCertificateUsage,
+    WrongKeyUsage,
 )
 from sild.model.services import InvalidConfiguration
 from sild.model.tokens import (
@@ -150,7 +151,7 @@ async def test_a_certificate_is_imported_once(tmp_path, ca):
 async def test_a_certificate_of_no_key_here_is_refused(tmp_path, ca):
     async with logged_in(tmp_path) as signer:
         await signer.key()
-        with pytest.raises(KeyNotFound):
+        with pytest.raises(KeyOfCertificateNotFound):
             await signer.certificates.import_certificate(
                 CertificateImport(ca.issue_sign().certificate.der, REGISTERED, member=OWNER)
             )
@@ -321,7 +322,7 @@ async def test_a_key_with_a_certificate_gets_another_only_where_that_is_allowed(
 async def test_a_key_is_asked_for_nothing_but_its_use(tmp_path):
     async with logged_in(tmp_path) as signer:
         key = await signer.key(SIGNING)
-        with pytest.raises(WrongCertificateUsage):
+        with pytest.raises(WrongKeyUsage):
             await signer.certificates.generate_request(
                 RequestOrder(key.id, SERVER, EJBCA, usage=AUTHENTICATION)
             )

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,10 +9,21 @@ from cryptography import x509
 from components.signer.builders import global_conf
 from pki_builder import NOON, TestCa
 from sild.components.signer.ocsp_cache import OcspCache
-from sild.components.signer.ocsp_refresh import OcspRefresher, knowledge_of
+from sild.components.signer.ocsp_refresh import (
+    OcspRefresher,
+    knowledge_of,
+    responders_in_order,
+)
 from sild.components.signer.settings import OcspSettings
+from sild.model.costs import Strategy
 from sild.model.tokens import OcspStatus
 from sild.protocol.errors import HttpError, NetworkError
+from sild.protocol.globalconf.lookup import GlobalConf
+from sild.protocol.globalconf.shared_parameters import (
+    CaEntry,
+    CostType,
+    OcspResponderEntry,
+)
 from sild.protocol.pki.certificate import read_certificate
 from sild.protocol.pki.ocsp import build_ocsp_request
 from sild.runtime.clock import TurnedClock
@@ -324,3 +336,42 @@ async def test_what_was_asked_while_a_round_forgets_is_asked_again_or_known(
     await asyncio.gather(round_before, asking)
     await refresher.refresh([leaf], conf)
     assert status(conf, leaf, cache, clock) is OcspStatus.GOOD
+
+
+def priced(ca, version):
+    """A global configuration of a version with a responder that costs, and one that does not."""
+    conf = global_conf(ca)
+    (service,) = conf.certification_services
+    entries = (
+        OcspResponderEntry("http://paid.test/", ca.certificate, CostType.PAID),
+        OcspResponderEntry("http://free.test/", ca.certificate, CostType.FREE),
+    )
+    service = replace(service, top=CaEntry(ca.certificate, entries))
+    own = conf.instances["DEV"]
+    shared = replace(own.shared, certification_services=(service,))
+    return GlobalConf({"DEV": replace(own, version=version, shared=shared)}, "DEV")
+
+
+@pytest.mark.parametrize(
+    ("version", "strategy", "asked"),
+    [
+        (6, Strategy.ONLY_FREE, ["http://free.test/"]),
+        (6, Strategy.FREE_FIRST, ["http://free.test/", "http://paid.test/"]),
+        (5, Strategy.ONLY_FREE, ["http://paid.test/", "http://free.test/"]),
+    ],
+)
+def test_costs_count_where_the_global_configuration_knows_them(ca, leaf, version, strategy, asked):
+    conf = priced(ca, version)
+    issuer = conf.trust("DEV").find_issuer(leaf)
+    assert responders_in_order(leaf, issuer, conf, strategy) == tuple(asked)
+
+
+def test_what_a_certificate_names_itself_is_asked_last_whatever_it_costs(ca):
+    address = x509.UniformResourceIdentifier("http://named.test/")
+    ocsp = x509.oid.AuthorityInformationAccessOID.OCSP
+    access = x509.AuthorityInformationAccess([x509.AccessDescription(ocsp, address)])
+    named = ca.issue_sign(extensions=((access, False),)).certificate
+    conf = priced(ca, 6)
+    issuer = conf.trust("DEV").find_issuer(named)
+    order = responders_in_order(named, issuer, conf, Strategy.ONLY_PAID)
+    assert order == ("http://paid.test/", "http://named.test/")

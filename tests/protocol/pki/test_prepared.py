@@ -4,9 +4,7 @@ from pathlib import Path
 
 from asn1crypto import core
 
-from sild.protocol.pki.ocsp import read_ocsp_response
 from sild.protocol.pki.prepared import prepare_classes
-from sild.protocol.pki.timestamp import read_timestamp_token
 
 _TESTS = Path(__file__).parents[2]
 

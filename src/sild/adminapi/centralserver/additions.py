@@ -44,6 +44,11 @@ ADDITIONS: tuple[Addition, ...] = (
         "path parameter 1 has minimum 1, *",
         "what is published as the shortest length of a number is meant as the least",
     ),
+    Addition(
+        "* /backups*",
+        "response *.created_at is not published",
+        "a security server says it, and a file's name is no moment",
+    ),
     Addition(_PROVIDER, "response 200.security_server_id is not required", _NO_PROVIDER),
     Addition(_PROVIDER, "response 200.service_provider_name is not required", _NO_PROVIDER),
     Addition(_REQUESTS, "query parameter query has maxLength 255*", _COLUMN),

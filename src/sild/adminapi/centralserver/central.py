@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sild.components.centralserver.global_groups import GlobalGroups
     from sild.components.centralserver.initialization import Initialization
     from sild.components.centralserver.management_services import ManagementServices
-    from sild.components.centralserver.management_tls import ManagementTls
     from sild.components.centralserver.member_classes import MemberClasses
     from sild.components.centralserver.ports import Keys
     from sild.components.centralserver.publish import Publisher
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sild.components.centralserver.system import System
     from sild.components.centralserver.timestamping_services import TimestampingServices
     from sild.components.centralserver.trusted_anchors import TrustedAnchors
+    from sild.components.tlsidentity.identity import ServedTls
     from sild.runtime.clock import Clock
 
 
@@ -47,7 +47,7 @@ class CentralServer:
     initialization: "Initialization"
     system: "System"
     management_services: "ManagementServices"
-    management_tls: "ManagementTls"
+    management_tls: "ServedTls"
     cluster: "Cluster"
     alerts: "Alerts"
     tokens: "Keys"

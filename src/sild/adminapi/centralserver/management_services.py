@@ -145,7 +145,7 @@ async def get_certificate(central: Central) -> CertificateDetails:
 )
 async def download_certificate(central: Central) -> Response:
     """Hand out the certificate, in PEM and DER."""
-    content = await central.management_tls.archive()
+    content = await central.management_tls.archive("management-service")
     return _file("management-service.tar.gz", content, _GZIP)
 
 

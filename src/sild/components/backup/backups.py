@@ -120,6 +120,13 @@ class Backups:
         except (GnupgError, FileError, OSError) as error:
             raise BackupKeyNotMade(f"the key of backups could not be made: {error}") from error
 
+    async def make_own_key(self) -> None:
+        """Make the key, named after the server; raises NotYetInitialized and BackupKeyNotMade."""
+        identity = await self._server.identity()
+        if not identity:
+            raise NotYetInitialized("the server is not initialised: nobody knows whose key it is")
+        await self.make_key(identity)
+
     async def public_key(self) -> bytes:
         """The key that verifies backups elsewhere, in ASCII (BK-07); raises NotYetInitialized."""
         try:

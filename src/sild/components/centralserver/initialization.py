@@ -34,7 +34,7 @@ from sild.runtime.database import Database
 from sild.runtime.rpc import RpcError
 
 _LOG = logging.getLogger(__name__)
-_WEAK = "token_pin_policy_failure"
+_WEAK = frozenset({"token_weak_pin", "invalid_characters_pin"})
 _WANTED = ("tr.pin_min_length", "10", "tr.pin_min_char_classes_count", "3")
 # What the table shows, so that operators find what they may change (CI-07).
 _SHOWN = (
@@ -137,7 +137,7 @@ class Initialization:
         try:
             await self.keys.initialize(pin)
         except ProtocolError as error:
-            if error.code != _WEAK:
+            if error.code not in _WEAK:
                 raise TokenNotMade(f"the software token is not made: {error.message}") from error
             if not (pin.isascii() and pin.isprintable()):
                 raise PinCharacters(error.message) from error

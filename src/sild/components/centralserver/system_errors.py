@@ -9,13 +9,7 @@ Refusal
 │   ├── PinRefused                      init_signer_pin_policy_failed
 │   ├── ProviderNotSubsystem            invalid_service_provider_id
 │   ├── ProviderNotSet                  management_service_provider_not_set
-│   ├── ProviderRegistered              subsystem_already_registered_to_security_server
-│   ├── InvalidDistinguishedName        invalid_distinguished_name
-│   ├── NotCertificates                 cannot_convert_bytes_to_certificate
-│   ├── ChainNotValid                   certificate_import_failed
-│   ├── CertificateOfOtherKey           key_not_found
-│   ├── CertificateInUse                certificate_already_exists
-│   └── NoCertificate                   invalid_certificate
+│   └── ProviderRegistered              subsystem_already_registered_to_security_server
 ├── NotFound
 │   ├── ProviderNotFound                subsystem_not_found
 │   └── ProviderMemberNotFound          member_not_found
@@ -24,7 +18,6 @@ Refusal
 │   └── TokenNotMade                    init_software_token_failed
 └── Failed
     ├── ParameterUnusable               system_parameter_unusable
-    ├── KeyNotMade                      key_and_cert_generation_failed
     └── BackupKeyNotMade                gpg_key_generation_failed
 """
 
@@ -73,42 +66,6 @@ class ProviderRegistered(BadRequest):
     code = "subsystem_already_registered_to_security_server"
 
 
-class InvalidDistinguishedName(BadRequest):
-    """Not a distinguished name."""
-
-    code = "invalid_distinguished_name"
-
-
-class NotCertificates(BadRequest):
-    """Not a certificate, nor several."""
-
-    code = "cannot_convert_bytes_to_certificate"
-
-
-class ChainNotValid(BadRequest):
-    """Certificates of which one did not sign the one before it."""
-
-    code = "certificate_import_failed"
-
-
-class CertificateOfOtherKey(BadRequest):
-    """A certificate of another key than the one in use."""
-
-    code = "key_not_found"
-
-
-class CertificateInUse(BadRequest):
-    """The certificate that is in use already."""
-
-    code = "certificate_already_exists"
-
-
-class NoCertificate(BadRequest):
-    """There is no certificate yet."""
-
-    code = "invalid_certificate"
-
-
 class ProviderNotFound(NotFound):
     """No such subsystem."""
 
@@ -143,9 +100,3 @@ class ParameterUnusable(Failed):
     """A system parameter holds what cannot be used."""
 
     code = "system_parameter_unusable"
-
-
-class KeyNotMade(Failed):
-    """A key or its certificate could not be made or kept."""
-
-    code = "key_and_cert_generation_failed"

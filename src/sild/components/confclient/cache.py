@@ -59,13 +59,19 @@ def folder_of(instance: str) -> str:
 
 def save(directory: Path, conf: Mapping[str, InstanceConf], anchor: Anchor) -> None:
     """Replace the copy in a directory; the anchor's instance is the local one."""
-    files = {_LOCAL: anchor.instance.encode("utf-8"), _ANCHOR: write_anchor(anchor)}
+    files = files_of(conf, anchor.instance)
+    GenerationDirectory(directory).replace({**files, _ANCHOR: write_anchor(anchor)})
+
+
+def files_of(conf: Mapping[str, InstanceConf], local: str) -> dict[str, bytes]:
+    """The files of a copy, but for the anchor; raises MalformedGlobalConf."""
+    files = {_LOCAL: local.encode("utf-8")}
     for instance in conf.values():
         for kind, content in instance.contents.items():
             name = f"{folder_of(instance.instance)}/{kind.file_name}"
             files[name] = content.data
             files[name + _METADATA] = _write_metadata(instance, kind, content)
-    GenerationDirectory(directory).replace(files)
+    return files
 
 
 def _write_metadata(conf: InstanceConf, kind: PartKind, content: PartContent) -> bytes:

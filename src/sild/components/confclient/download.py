@@ -19,7 +19,13 @@ from pathlib import Path
 
 from sild.components.confclient.cache import folder_of, read_cached, save
 from sild.components.confclient.settings import ConfigurationClientSettings
-from sild.protocol.errors import GlobalConfError, MalformedGlobalConf
+from sild.protocol.errors import (
+    GlobalConfDownloadFailed,
+    GlobalConfError,
+    GlobalConfUnanswered,
+    MalformedGlobalConf,
+    ProtocolError,
+)
 from sild.protocol.globalconf.anchor import Anchor, read_anchor
 from sild.protocol.globalconf.directory import SUPPORTED_VERSIONS
 from sild.protocol.globalconf.fetch import (
@@ -39,6 +45,7 @@ from sild.runtime.files import FileError, read_bounded
 
 _LOG = logging.getLogger(__name__)
 _ANCHOR_LIMIT = 1024 * 1024
+_TRIED_AT_ONCE = 4
 
 
 class AnchorFileNotFound(GlobalConfError):
@@ -108,10 +115,61 @@ class ConfigurationClient:
         self._held: _Held | None = None
         # What the last round met at each source, for diagnostics; after a failed round, too.
         self.sources: tuple[Source, ...] = ()
+        self.problem: ProtocolError | None = None
+        """Why the last round failed."""
+
+    @property
+    def location(self) -> str | None:
+        """The source of the local instance in the last round that succeeded."""
+        held = self._held
+        return None if held is None else held.locations.get(held.anchor.instance)
 
     async def refresh(self) -> Round:
         """Do a round; raises GlobalConfError where the local instance's configuration failed."""
         self.sources = ()
+        try:
+            done = await self._round()
+        except GlobalConfError as error:
+            self.problem = self._worst_error() or error
+            raise
+        self.problem = None
+        return done
+
+    def _worst_error(self) -> ProtocolError | None:
+        """What the last location that answered did wrong, or that none did."""
+        attempts = self.sources[0].attempts if self.sources else ()
+        errors = [attempt.error for attempt in attempts if attempt.error is not None]
+        errors.sort(key=lambda error: not isinstance(error, GlobalConfUnanswered))
+        return errors[-1] if errors else None
+
+    async def try_sources(self) -> tuple[Source, ...]:
+        """What each location of each wanted instance gives by itself; nothing of it is kept.
+
+        Raises GlobalConfError where there is no anchor to begin with.
+        """
+        held = await asyncio.to_thread(self._load)
+        own = TrustedConf(held.anchor, Scope.OWN, self._federations, held.instances)
+        partners = (
+            TrustedConf(partner, Scope.FEDERATED, held=_held_of_partner(partner, own, held))
+            for partner in self._partners(own)
+        )
+        return tuple([await self._try(each) for each in (own, *partners)])
+
+    async def _try(self, trusted: TrustedConf) -> Source:
+        shared = trusted.own.shared if trusted.own is not None else None
+        locations = [url for rank in locations_of(trusted.anchor, shared) for url in rank]
+        limit = asyncio.Semaphore(_TRIED_AT_ONCE)
+
+        async def attempt(location: str) -> Attempt:
+            async with limit:
+                conversation = download(trusted, [location], self._versions)
+                return (await self._converse(conversation)).attempts[0]
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(attempt(each)) for each in locations]
+        return Source(trusted.anchor.instance, tuple(each.result() for each in running))
+
+    async def _round(self) -> Round:
         held = await asyncio.to_thread(self._load)
         own = TrustedConf(held.anchor, Scope.OWN, self._federations, held.instances)
         conf = (await self._download(own, held)).get_trusted()
@@ -125,6 +183,25 @@ class ConfigurationClient:
             if kept.own is not None and kept.own.expires > self._clock.now():
                 instances[partner.instance] = kept.own
         return await self._keep(held, instances)
+
+    async def fetch(self, trusted: TrustedConf) -> Download:
+        """What the locations of an anchor give now; nothing of it is kept."""
+        locations = self._ordered(trusted, None)
+        return await self._converse(download(trusted, locations, self._versions))
+
+    async def verify(self, anchor: Anchor) -> None:
+        """Download what an anchor leads to, and keep nothing of it.
+
+        Raises what the first source said that gave something, or GlobalConfDownloadFailed.
+        """
+        folder_of(anchor.instance)
+        outcome = await self.fetch(TrustedConf(anchor, Scope.OWN, self._federations))
+        if outcome.trusted is not None:
+            return
+        for attempt in outcome.attempts:
+            if attempt.error and not isinstance(attempt.error, GlobalConfDownloadFailed):
+                raise attempt.error
+        outcome.get_trusted()
 
     async def _keep(self, held: _Held, instances: Mapping[str, InstanceConf]) -> Round:
         locations = {each.instance: each.location for each in self.sources if each.location}

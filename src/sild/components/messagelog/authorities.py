@@ -7,29 +7,12 @@ configuration approves where nothing was chosen. A strategy by cost orders or na
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
+from sild.model.costs import Strategy, prioritized
 from sild.protocol.globalconf.shared_parameters import CostType, TimestampingService
 from sild.protocol.pki.trust import ApprovedTsa
 
 _LOG = logging.getLogger(__name__)
-
-
-class Strategy(Enum):
-    """How the cost of a service decides about its use."""
-
-    NONE = "NONE"
-    ONLY_FREE = "ONLY_FREE"
-    ONLY_PAID = "ONLY_PAID"
-    FREE_FIRST = "FREE_FIRST"
-    PAID_FIRST = "PAID_FIRST"
-
-
-_ORDERS = {
-    Strategy.FREE_FIRST: (CostType.FREE, CostType.PAID),
-    Strategy.PAID_FIRST: (CostType.PAID, CostType.FREE),
-}
-_ONLY = {Strategy.ONLY_FREE: CostType.FREE, Strategy.ONLY_PAID: CostType.PAID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +31,7 @@ def addresses_in_order(
     for service in approved:
         costs.setdefault(service.url, service.cost)
     urls = list(dict.fromkeys(service.url for service in chosen or approved))
-    if (only := _ONLY.get(strategy)) is not None:
-        urls = [url for url in urls if costs.get(url) is only]
-    if (order := _ORDERS.get(strategy)) is not None:
-        # What is not known to cost or to be free comes last, each kind in its order.
-        urls.sort(key=lambda url: order.index(cost) if (cost := costs.get(url)) in order else 2)
-    return tuple(urls)
+    return tuple(prioritized(urls, costs.get, strategy))
 
 
 def as_trusted(approved: Sequence[TimestampingService]) -> tuple[ApprovedTsa, ...]:

@@ -6,10 +6,12 @@ MessageLogError                  internal_error
 ├── JournalDamaged               internal_error
 ├── NoTimestampingProvider       mlog.no_timestamping_provider_found
 ├── TimestampingServiceNotFound  timestamping_service_not_found
+├── DuplicateTimestampingService duplicate_configured_timestamping_service
 ├── EncryptionKeyNotFound        internal_error
 └── ReferenceLogUnreadable       internal_error
 """
 
+from sild.model.refusals import BadRequest, Conflict
 from sild.protocol.errors import ProtocolError
 
 
@@ -37,10 +39,16 @@ class NoTimestampingProvider(MessageLogError):
     code = "mlog.no_timestamping_provider_found"
 
 
-class TimestampingServiceNotFound(MessageLogError):
-    """The global configuration approves no such time-stamping service."""
+class TimestampingServiceNotFound(MessageLogError, BadRequest):
+    """The global configuration approves no such time-stamping service, or it was not chosen."""
 
     code = "timestamping_service_not_found"
+
+
+class DuplicateTimestampingService(MessageLogError, Conflict):
+    """The time-stamping service was chosen already."""
+
+    code = "duplicate_configured_timestamping_service"
 
 
 class EncryptionKeyNotFound(MessageLogError):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from sild.protocol.errors import ProtocolError
 from sild.protocol.globalconf.shared_parameters import TimestampingService
 
 
@@ -15,6 +16,14 @@ class TimestampFetcher(Protocol):
         Raises a ProtocolError (NetworkError, HttpError, IoError) where there is none.
         """
         ...
+
+
+Note = Callable[[str, ProtocolError | None], None]
+"""Is told of each answer of an authority at an address: nothing wrong with it, or what was."""
+
+
+def unnoted(_url: str, _error: ProtocolError | None) -> None:
+    """A `Note` that nobody reads."""
 
 
 Authorities = Callable[[], Sequence[TimestampingService]]

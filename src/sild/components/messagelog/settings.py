@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from sild.components.messagelog.archivegroups import Grouping
-from sild.components.messagelog.authorities import Strategy
+from sild.model.costs import Strategy
 from sild.runtime.cron import Cron
 from sild.runtime.settings import Between, Secret
 

@@ -20,7 +20,7 @@ from sild.components.messagelog.errors import (
     NoTimestampingProvider,
     TimestampingServiceNotFound,
 )
-from sild.components.messagelog.ports import Authorities, TimestampFetcher
+from sild.components.messagelog.ports import Authorities, Note, TimestampFetcher, unnoted
 from sild.components.messagelog.records import KeptRecord, Timestamp
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.stamps import StampStore, WaitingRecord
@@ -61,11 +61,13 @@ class Timestamping:
         fetcher: TimestampFetcher,
         authorities: Authorities,
         settings: MessageLogSettings,
+        note: Note = unnoted,
     ) -> None:
         self._store, self._stamps = stores
         self._fetcher = fetcher
         self._authorities = authorities
         self._settings = settings
+        self._note = note
         self._lock = asyncio.Lock()
 
     async def stamp(self, kept: KeptRecord) -> Timestamp:
@@ -76,7 +78,7 @@ class Timestamping:
         if kept.timestamp is not None:
             return kept.timestamp
         value = read_signature(kept.record.signature).value
-        made = await fetch_timestamp(value, await self.asked(), self._fetcher)
+        made = await fetch_timestamp(value, await self.asked(), self._fetcher, self._note)
         return await self._store.add_timestamp(kept.id, made)
 
     async def stamp_waiting(self) -> int:
@@ -129,7 +131,7 @@ class Timestamping:
         # The head of the log goes with each batch; no chain of a record shows it.
         tree = await asyncio.to_thread(HashTree, [*leaves, head_leaf(head)], TS_HASH_CHAIN)
         result = tree.result_document()
-        made = await fetch_timestamp(result, asked, self._fetcher)
+        made = await fetch_timestamp(result, asked, self._fetcher, self._note)
         chains = await asyncio.to_thread(_chains, tree, tuple(signatures))
         stamp = replace(made, hash_chain_result=result)
         of_head = HeadStamp(made.token, result, tree.chain_document(len(leaves)))
@@ -141,7 +143,9 @@ def _chains(tree: HashTree, signatures: Sequence[bytes]) -> dict[bytes, bytes]:
     return {signature: tree.chain_document(place) for place, signature in enumerate(signatures)}
 
 
-async def fetch_timestamp(stamped: bytes, asked: Asked, fetcher: TimestampFetcher) -> Timestamp:
+async def fetch_timestamp(
+    stamped: bytes, asked: Asked, fetcher: TimestampFetcher, note: Note = unnoted
+) -> Timestamp:
     """A verified time-stamp over the bytes, by the first authority that gives one.
 
     Raises NoTimestampingProvider where there is no authority to ask, and TimestampRefused with
@@ -158,8 +162,10 @@ async def fetch_timestamp(stamped: bytes, asked: Asked, fetcher: TimestampFetche
             proof = verify_timestamp(token, stamped, asked.trusted)
         except ProtocolError as error:
             _LOG.warning("no time-stamp from %s: %s", url, error.message)
+            note(url, error)
             failures.append(f"{url}: {error.message}")
         else:
+            note(url, None)
             return Timestamp(with_certificate(token, proof.tsa.certificate), proof.gen_time)
     message = f"no authority gave a time-stamp: {'; '.join(failures)}"
     raise TimestampRefused(message)

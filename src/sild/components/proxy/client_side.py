@@ -49,12 +49,13 @@ _ANSWERED = frozenset({200, 500})
 class _Interface:
     """How one message protocol reads requests and tells errors."""
 
+    protocol: str
     ask: Callable[[Asking], Awaitable[Question]]
     refuse: Callable[[Refusal], Response]
 
 
-_REST = _Interface(ask_by_rest, refuse_by_rest)
-_SOAP = _Interface(ask_by_soap, refuse_by_soap)
+_REST = _Interface("rest", ask_by_rest, refuse_by_rest)
+_SOAP = _Interface("soap", ask_by_soap, refuse_by_soap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class ClientSide:
         """Carry a request to its provider, and the answer back."""
         interface = _REST if request.target.startswith(b"/r1/") else _SOAP
         exchanges = self._exchanges
-        steps = exchanges.steps.steps("consumer")
+        steps = exchanges.steps.steps("consumer", interface.protocol)
         try:
             response = await self._exchange(request, interface, steps)
         except HttpServerError:

@@ -41,13 +41,17 @@ def described(error: Exception, side: Side, steps: Steps, log_id: str) -> tuple[
     if isinstance(error, PeerFault) and error.blamed is None:
         code, detail = understood(error.fault), error.detail or log_id
         told = "%s: the other side answered %.200s: %.1000s [%s, theirs %.100s]"
-        _log.warning(told, steps.story, code, error.message, log_id, detail)
+        _log.warning(
+            told, steps.story, code, error.message, log_id, detail, extra={"request": log_id}
+        )
         return error.fault, error.message, detail
     if isinstance(error, ProtocolError):
         code = error.fault_code(side.value)
-        _log.warning("%s: refused, %s: %s [%s]", steps.story, code, error.message, log_id)
+        told = "%s: refused, %s: %s [%s]"
+        _log.warning(told, steps.story, code, error.message, log_id, extra={"request": log_id})
         return code, message_of(error), log_id
-    _log.error("%s: unexpected error [%s]", steps.story, log_id, exc_info=error)
+    told = "%s: unexpected error [%s]"
+    _log.error(told, steps.story, log_id, exc_info=error, extra={"request": log_id})
     message = (
         "An unexpected error occurred. Tell the administrator of the security server the id of "
         f"this error: its log has it under {log_id}."

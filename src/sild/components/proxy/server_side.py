@@ -77,8 +77,8 @@ class ServerSide:
 
     async def handle(self, request: Request) -> Response:
         """Answer a transport message with a signed one, or a fault; HTTP status 200 for both."""
-        steps = self._exchanges.steps.steps("provider")
         received = Received(request.header(names.MESSAGE_TYPE) != names.REST)
+        steps = self._exchanges.steps.steps("provider", "soap" if received.is_soap else "rest")
         try:
             response = await self._exchange(request, received, steps)
         except HttpServerError:
@@ -190,7 +190,8 @@ class ServerSide:
     def _pass_on(self, fault: PeerFault, steps: Steps) -> Response:
         """The fault of a SOAP service, as it came; it is no message and has no signature."""
         told = "the service answered with the fault %.200s: %.1000s [%s]"
-        _log.info(told, fault.fault, fault.message, steps.request_id)
+        of_request = {"request": steps.request_id}
+        _log.info(told, fault.fault, fault.message, steps.request_id, extra=of_request)
         writer, headers = self._opening(b"text/xml")
         body = writer.write(FaultPart(fault, fault.raw)) + writer.write(End())
         steps.close(f"fault of the service: {fault.fault:.200}")
@@ -232,16 +233,18 @@ class _Answer:
         try:
             return await self._pieces.__anext__()
         except StopAsyncIteration:
-            await self.aclose()
             self._steps.close("ok")
+            await self.aclose()
             raise
         except Exception as error:  # noqa: BLE001 - the answer has begun: its end says what failed
+            part = self._side.fault_part(error, self._writer, self._steps)
             await self.aclose()
-            return self._side.fault_part(error, self._writer, self._steps)
+            return part
 
     async def aclose(self) -> None:
         """End the call to the service and let go of the request's body."""
         self._ended = True
+        self._steps.close("answer broken off")
         self._received.close()
         await self._pieces.aclose()
         await self._answer.close()

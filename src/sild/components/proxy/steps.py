@@ -7,19 +7,36 @@ from pathlib import Path
 from time import perf_counter
 from typing import TextIO
 
+from sild.components.proxy.tally import Tally
+
 Write = Callable[[str], object]
 
 
 class Steps:
     """The steps of one exchange on one side, in the order they were taken."""
 
-    __slots__ = ("_last", "_marks", "_side", "_write", "reached", "request_id", "title")
+    __slots__ = (
+        "_began",
+        "_closed",
+        "_last",
+        "_marks",
+        "_protocol",
+        "_side",
+        "_tally",
+        "_write",
+        "reached",
+        "request_id",
+        "title",
+    )
 
-    def __init__(self, side: str, write: Write | None) -> None:
+    def __init__(self, side: str, protocol: str, write: Write | None, tally: Tally) -> None:
         self._side = side
+        self._protocol = protocol
         self._write = write
+        self._tally = tally
         self._marks: list[tuple[str, float, str]] = []
-        self._last = perf_counter() if write else 0.0
+        self._began = self._last = perf_counter()
+        self._closed = False
         self.request_id = ""
         self.title = ""
         """Who calls what, once it is known."""
@@ -41,7 +58,14 @@ class Steps:
             self._last = now
 
     def close(self, outcome: str) -> None:
-        """Write the exchange down with its outcome: "ok" or a fault code."""
+        """Count the exchange and write it down with its outcome: "ok" or a fault code.
+
+        The first outcome counts.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._tally.note(self._side, self._protocol, outcome, perf_counter() - self._began)
         if self._write is None:
             return
         line = {
@@ -59,16 +83,17 @@ class Steps:
 
 
 class ExchangeLog:
-    """Gives each exchange its steps; without a file they cost nothing."""
+    """Gives each exchange its steps, and counts it; without a file steps cost nothing."""
 
     def __init__(self, path: Path | None) -> None:
+        self.tally = Tally()
         self._file: TextIO | None = None
         if path is not None:
             self._file = path.open("a", buffering=1, encoding="utf-8")
 
-    def steps(self, side: str) -> Steps:
-        """Start noting an exchange; the side is "consumer" or "provider"."""
-        return Steps(side, self._file.write if self._file else None)
+    def steps(self, side: str, protocol: str) -> Steps:
+        """Start noting an exchange; "consumer" or "provider", "rest" or "soap"."""
+        return Steps(side, protocol, self._file.write if self._file else None, self.tally)
 
     def close(self) -> None:
         """Close the file."""

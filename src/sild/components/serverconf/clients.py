@@ -1,17 +1,39 @@
-"""Use cases on clients and their local groups."""
+"""Use cases on clients: the members and subsystems that use this security server."""
 
-import hashlib
-from collections.abc import Collection, Iterable
+import asyncio
 from dataclasses import dataclass, replace
 
+from sild.components.serverconf.client_ports import OcspAnswers
+from sild.components.serverconf.client_search import (
+    Circumstances,
+    ClientFilter,
+    RenameStatus,
+    ShownClient,
+    certified_members,
+    management_provider,
+    search,
+    sign_certificates_of,
+)
 from sild.components.serverconf.errors import (
+    AdditionalMemberExists,
     CertificateExists,
     CertificateNotFound,
     ClientExists,
-    GroupExists,
-    OwnerIsFixed,
+    ClientNotReady,
+    InvalidInstance,
+    InvalidMemberClass,
+    InvalidTlsCertificate,
+    ManagementServiceNotDisablable,
+    OwnerAlready,
+    OwnerNotDeletable,
+    OwnerNotRegistrable,
+    OwnerNotUnregistrable,
     ServerAlreadySet,
+    UnregisteredMember,
 )
+from sild.components.serverconf.ports import Tokens, World
+from sild.components.serverconf.rename_rows import read_renames
+from sild.components.serverconf.renaming import keep_name
 from sild.components.serverconf.store import Configuration, ConfigurationStore
 from sild.model.services import (
     DELETABLE_CLIENTS,
@@ -21,151 +43,256 @@ from sild.model.services import (
     ConnectionType,
     InvalidConfiguration,
     InvalidMove,
-    LocalGroup,
     check_code,
     client_after,
     next_status,
 )
+from sild.model.tokens import CertificateEntry, Key, Token
+from sild.protocol.errors import GlobalConfOutdated, IncorrectCertificate, MalformedGlobalConf
+from sild.protocol.globalconf.lookup import GlobalConf, ServerEntry
 from sild.protocol.ids import ClientId, SecurityServerId
-from sild.protocol.pki.certificate import read_certificate
-from sild.runtime.clock import Clock
-
-_LONGEST_DESCRIPTION = 255
+from sild.protocol.pki.certificate import Certificate, read_certificate
 
 
 @dataclass(frozen=True, slots=True)
-class StatusChange:
-    """What became of a client when the global configuration changed."""
+class NewClient:
+    """A client to be added, of the server's own instance."""
 
-    client: ClientId
-    before: ClientStatus
-    after: ClientStatus
+    member_class: str
+    member_code: str
+    subsystem_code: str | None = None
+    connection_type: ConnectionType = ConnectionType.SSLAUTH
+    subsystem_name: str | None = None
+
+    def id_in(self, instance: str) -> ClientId:
+        """Give its identifier; raises InvalidConfiguration for parts that cannot be written."""
+        for name, part in (
+            ("the member class", self.member_class),
+            ("the member code", self.member_code),
+            ("the subsystem code", self.subsystem_code),
+        ):
+            if part is not None:
+                check_code(name, part)
+        return ClientId(instance, self.member_class, self.member_code, self.subsystem_code)
 
 
 class Clients:
-    """The members and subsystems that use this security server."""
+    """The clients of this security server, and what administrators do with them."""
 
-    def __init__(self, store: ConfigurationStore, clock: Clock) -> None:
+    def __init__(
+        self, store: ConfigurationStore, world: World, tokens: Tokens, answers: OcspAnswers
+    ) -> None:
         self._store = store
-        self._clock = clock
+        self._world = world
+        self._tokens = tokens
+        self._answers = answers
+        # Of two that add a member beside the owner at once, only one may.
+        self._adding = asyncio.Lock()
 
     async def set_server(self, server: SecurityServerId) -> None:
         """Say, once, which security server this is; its owner becomes a client."""
-        async with self._store.transaction() as conf:
-            await put_server(conf, server)
+        async with self._store.transaction() as kept:
+            await put_server(kept, server)
 
-    async def add(
-        self, client: ClientId, connection_type: ConnectionType, *, in_global_conf: bool
-    ) -> Client:
-        """Add a client: registered at once if the Central Server links it to this server."""
-        async with self._store.transaction() as conf:
-            check_client_id(client, await conf.get_server())
-            if await conf.find_client(client) is not None:
-                raise ClientExists(f"{client} is a client of this security server already")
+    async def find(self, wanted: ClientFilter) -> tuple[ShownClient, ...]:
+        """The clients that are looked for.
+
+        Where not only this server's own are, raises GlobalConfOutdated, MalformedGlobalConf.
+        """
+        conf = self._find_conf() if wanted.local_only else self._world.global_conf()
+        async with self._store.reading() as kept:
+            clients, around = await kept.clients(), await self._circumstances(kept, conf)
+        return search(wanted, clients, replace(around, certified=await self._certified()))
+
+    async def get(self, client: ClientId) -> ShownClient:
+        """One of this server's clients; raises ClientNotFound."""
+        async with self._store.reading() as kept:
+            found = await kept.get_client(client)
+            around = await self._circumstances(kept, self._find_conf())
+        return replace(around, certified=await self._certified()).show(client, found)
+
+    async def add(self, new: NewClient, *, ignore_warnings: bool = False) -> Client:
+        """Add a client: registered at once if the Central Server links it to this server.
+
+        Raises GlobalConfOutdated, InvalidMemberClass, InvalidConfiguration, ClientExists,
+        AdditionalMemberExists, and, unless warnings are ignored, UnregisteredMember.
+        """
+        conf = self._world.global_conf()
+        _check_member_class(conf, new.member_class)
+        client = new.id_in(conf.instance)
+        async with self._adding, self._store.transaction() as kept:
+            server = await kept.get_server()
+            check_client_id(client, server)
+            known = {each.id for each in await kept.clients()}
+            _check_addable(client, known, server.owner)
+            if conf.find_member_name(client) is None and not ignore_warnings:
+                member = client.member.short
+                raise UnregisteredMember(f"{member} is no registered member", member)
+            in_global_conf = conf.is_registered(client, server)
             status = next_status(ClientStatus.SAVED, in_global_conf=in_global_conf)
-            added = Client(client, status, connection_type)
-            await conf.add_client(added)
+            added = Client(client, status, new.connection_type)
+            await kept.add_client(added)
+            if client.is_subsystem and new.subsystem_name:
+                await keep_name(kept, conf, client, new.subsystem_name)
             return added
 
     async def set_connection_type(self, client: ClientId, connection_type: ConnectionType) -> None:
-        """Say how the client's information systems connect."""
-        async with self._store.transaction() as conf:
-            found = await conf.get_client(client)
-            await conf.replace_client(replace(found, connection_type=connection_type))
-
-    async def add_certificate(self, client: ClientId, certificate: bytes) -> str:
-        """Trust an information system's certificate (DER or PEM); give the SHA-256 of its DER."""
-        der = read_certificate(certificate).der
-        async with self._store.transaction() as conf:
-            found = await conf.get_client(client)
-            if der in found.certificates:
-                raise CertificateExists(f"{client} has this certificate already")
-            await conf.replace_client(replace(found, certificates=(*found.certificates, der)))
-        return hashlib.sha256(der).hexdigest()
-
-    async def remove_certificate(self, client: ClientId, sha256: str) -> None:
-        """Trust it no longer."""
-        async with self._store.transaction() as conf:
-            found = await conf.get_client(client)
-            left = tuple(
-                der for der in found.certificates if hashlib.sha256(der).hexdigest() != sha256
-            )
-            if len(left) == len(found.certificates):
-                raise CertificateNotFound(f"{client} has no certificate {sha256!r}")
-            await conf.replace_client(replace(found, certificates=left))
-
-    async def move(self, client: ClientId, event: ClientEvent) -> ClientStatus:
-        """Note that a request about the client was sent; give its new status."""
-        async with self._store.transaction() as conf:
-            await _check_not_owner(conf, client, event.value)
-            found = await conf.get_client(client)
-            moved = replace(found, status=client_after(found.status, event))
-            await conf.replace_client(moved)
-            return moved.status
+        """Say how the client's information systems connect; raises ClientNotFound."""
+        async with self._store.transaction() as kept:
+            found = await kept.get_client(client)
+            await kept.replace_client(replace(found, connection_type=connection_type))
 
     async def remove(self, client: ClientId) -> None:
-        """Remove a client with its services, groups and rights."""
-        async with self._store.transaction() as conf:
-            await _check_not_owner(conf, client, "delete")
-            found = await conf.get_client(client)
-            if found.status not in DELETABLE_CLIENTS:
-                raise InvalidMove(f"a client that is {found.status.value} cannot be deleted")
-            await conf.remove_client(client)
+        """Remove a client with its services and groups.
 
-    async def follow(self, registered: Collection[ClientId]) -> tuple[StatusChange, ...]:
-        """Let every client's status follow the global configuration.
-
-        `registered` are all that it lists as clients of this server, the owner among them.
+        Rights and memberships that others gave it stay while it is a client of another server.
+        Raises ClientNotFound, OwnerNotDeletable, ClientNotReady, GlobalConfOutdated.
         """
-        async with self._store.transaction() as conf:
-            changes = []
-            for client in await conf.clients():
-                after = next_status(client.status, in_global_conf=client.id in registered)
-                if after is not client.status:
-                    await conf.replace_client(replace(client, status=after))
-                    changes.append(StatusChange(client.id, client.status, after))
-            return tuple(changes)
+        async with self._store.transaction() as kept:
+            found, server = await kept.get_client(client), await kept.get_server()
+            if client == server.owner:
+                raise OwnerNotDeletable(f"{client} owns this security server")
+            if found.status not in DELETABLE_CLIENTS:
+                raise ClientNotReady(f"a client that is {found.status.value} cannot be deleted")
+            elsewhere = self._world.global_conf().servers_of(client)
+            await kept.remove_client(client)
+            if all(entry.id == server for entry in elsewhere):
+                await kept.forget_subject(client)
 
-    async def add_group(self, group: LocalGroup) -> None:
-        """Add a local group."""
-        check_group(group)
-        async with self._store.transaction() as conf:
-            if any(known.code == group.code for known in await conf.groups(group.owner)):
-                raise GroupExists(f"{group.owner} has a local group {group.code!r} already")
-            await conf.add_group(group, self._clock.now())
+    async def certificates(self, client: ClientId) -> tuple[Certificate, ...]:
+        """The certificates of a client's information systems; raises ClientNotFound."""
+        async with self._store.reading() as kept:
+            found = await kept.get_client(client)
+        return tuple(map(read_certificate, found.certificates))
 
-    async def describe_group(self, owner: ClientId, code: str, description: str) -> None:
-        """Change what people read about a local group."""
-        async with self._store.transaction() as conf:
-            group = replace(await conf.get_group(owner, code), description=description)
-            check_group(group)
-            await conf.replace_group(group, self._clock.now())
+    async def get_certificate(self, client: ClientId, sha256: str) -> Certificate:
+        """One of them, by the SHA-256 of its DER; raises ClientNotFound, CertificateNotFound."""
+        for certificate in await self.certificates(client):
+            if certificate.sha256.hex() == sha256.lower():
+                return certificate
+        raise _no_certificate(client, sha256)
 
-    async def set_group_members(
-        self, owner: ClientId, code: str, members: Iterable[ClientId]
-    ) -> None:
-        """Say who is in a local group."""
-        async with self._store.transaction() as conf:
-            group = replace(await conf.get_group(owner, code), members=frozenset(members))
-            check_group(group)
-            await conf.replace_group(group, self._clock.now())
+    async def add_certificate(self, client: ClientId, certificate: bytes) -> Certificate:
+        """Trust an information system's certificate, DER or PEM.
 
-    async def remove_group(self, owner: ClientId, code: str) -> None:
-        """Remove a local group and the rights that it has."""
-        async with self._store.transaction() as conf:
-            await conf.get_group(owner, code)
-            await conf.remove_group(owner, code)
+        Raises InvalidTlsCertificate, ClientNotFound, CertificateExists.
+        """
+        try:
+            added = read_certificate(certificate)
+        except IncorrectCertificate as error:
+            raise InvalidTlsCertificate(error.message) from error
+        async with self._store.transaction() as kept:
+            found = await kept.get_client(client)
+            if added.der in found.certificates:
+                raise CertificateExists(f"{client} has this certificate already")
+            await kept.replace_client(replace(found, certificates=(*found.certificates, added.der)))
+        return added
+
+    async def remove_certificate(self, client: ClientId, sha256: str) -> None:
+        """Trust it no longer; raises ClientNotFound, CertificateNotFound."""
+        async with self._store.transaction() as kept:
+            found = await kept.get_client(client)
+            left = tuple(
+                der
+                for der in found.certificates
+                if read_certificate(der).sha256.hex() != sha256.lower()
+            )
+            if len(left) == len(found.certificates):
+                raise _no_certificate(client, sha256)
+            await kept.replace_client(replace(found, certificates=left))
+
+    async def sign_certificates(
+        self, client: ClientId
+    ) -> tuple[tuple[Token, Key, CertificateEntry], ...]:
+        """The signing certificates of a client's member, with what they are on.
+
+        Raises ClientNotFound.
+        """
+        async with self._store.reading() as kept:
+            await kept.get_client(client)
+        return tuple(sign_certificates_of(client.member, await self._tokens.tokens()))
+
+    def servers_of(self, client: ClientId) -> tuple[ServerEntry, ...]:
+        """The security servers that anybody is a client of; raises GlobalConfOutdated."""
+        return self._world.global_conf().servers_of(client)
+
+    async def check_event(self, client: ClientId, event: ClientEvent) -> None:
+        """Refuse what may not be asked of the Central Server about a client now.
+
+        Raises ClientNotFound, ClientNotReady, InvalidInstance, InvalidMemberClass,
+        OwnerNotRegistrable, OwnerNotUnregistrable, ManagementServiceNotDisablable and, for what
+        concerns the world, GlobalConfOutdated.
+        """
+        async with self._store.reading() as kept:
+            found, server = await kept.get_client(client), await kept.get_server()
+        is_owner = client == server.owner
+        if event is ClientEvent.REGISTER:
+            conf = self._world.global_conf()
+            if client.instance != conf.instance:
+                raise InvalidInstance(f"{client} is not of instance {conf.instance!r}")
+            _check_member_class(conf, client.member_class)
+            if is_owner:
+                raise OwnerNotRegistrable(f"{client} owns this security server")
+        try:
+            client_after(found.status, event)
+        except InvalidMove as error:
+            raise ClientNotReady(error.message) from None
+        if is_owner and event is ClientEvent.UNREGISTER:
+            raise OwnerNotUnregistrable(f"{client} owns this security server")
+        if is_owner:
+            raise ClientNotReady(f"{client} owns this security server and cannot {event.value}")
+        if event is ClientEvent.DISABLE:
+            self._check_not_provider(client)
+
+    async def check_owner(self, client: ClientId) -> ClientStatus:
+        """Refuse who cannot be made the owner; give the client's status.
+
+        Raises ClientNotReady, ClientNotFound, OwnerAlready.
+        """
+        if client.is_subsystem:
+            raise ClientNotReady(f"{client} cannot own a security server: it is no member")
+        async with self._store.reading() as kept:
+            found, server = await kept.get_client(client), await kept.get_server()
+        if client == server.owner:
+            raise OwnerAlready(f"{client} owns this security server already")
+        if found.status is not ClientStatus.REGISTERED:
+            raise ClientNotReady(f"a member that is {found.status.value} cannot become the owner")
+        return found.status
+
+    def _check_not_provider(self, client: ClientId) -> None:
+        if client == management_provider(self._world.global_conf()):
+            message = f"{client} provides the management services and cannot be disabled"
+            raise ManagementServiceNotDisablable(message)
+
+    async def _circumstances(self, kept: Configuration, conf: GlobalConf | None) -> Circumstances:
+        server = await kept.find_server()
+        renames = {
+            each.client: RenameStatus.SUBMITTED if each.submitted else RenameStatus.SET
+            for each in await read_renames(kept)
+        }
+        owner = None if server is None else server.owner
+        return Circumstances(owner, conf, renames=renames)
+
+    async def _certified(self) -> frozenset[ClientId]:
+        return certified_members(await self._tokens.tokens(), self._answers)
+
+    def _find_conf(self) -> GlobalConf | None:
+        """The global configuration; own clients are shown without, too."""
+        try:
+            return self._world.global_conf()
+        except (GlobalConfOutdated, MalformedGlobalConf):
+            return None
 
 
-async def put_server(conf: Configuration, server: SecurityServerId) -> None:
+async def put_server(kept: Configuration, server: SecurityServerId) -> None:
     """Set the server's identity and make its owner a client; no other identity may be there."""
-    known = await conf.find_server()
+    known = await kept.find_server()
     if known is not None and known != server:
         raise ServerAlreadySet(f"this is {known} and cannot become {server}")
     if known is None:
-        await conf.set_server(server)
-    if await conf.find_client(server.owner) is None:
-        await conf.add_client(Client(server.owner))
+        await kept.set_server(server)
+    if await kept.find_client(server.owner) is None:
+        await kept.add_client(Client(server.owner))
 
 
 def check_client_id(client: ClientId, server: SecurityServerId) -> None:
@@ -180,19 +307,20 @@ def check_client_id(client: ClientId, server: SecurityServerId) -> None:
         check_code(name, part)
 
 
-def check_group(group: LocalGroup) -> None:
-    """Refuse a group that could not be written, or with members that are no subsystems."""
-    check_code("the code of a local group", group.code)
-    if len(group.description) > _LONGEST_DESCRIPTION:
-        raise InvalidConfiguration(
-            f"the description of a local group has at most {_LONGEST_DESCRIPTION} characters"
-        )
-    for member in group.members:
-        if not member.is_subsystem:
-            raise InvalidConfiguration(f"{member} cannot be in a local group: it is no subsystem")
+def _check_member_class(conf: GlobalConf, member_class: str) -> None:
+    if all(each.code != member_class for each in conf.shared.member_classes):
+        raise InvalidMemberClass(f"there is no member class {member_class!r}")
 
 
-async def _check_not_owner(conf: Configuration, client: ClientId, act: str) -> None:
-    server = await conf.get_server()
-    if client == server.owner:
-        raise OwnerIsFixed(f"{client} owns this security server: {act} is not for it")
+def _check_addable(client: ClientId, known: set[ClientId], owner: ClientId) -> None:
+    if client in known:
+        raise ClientExists(f"{client} is a client of this security server already")
+    if client.is_subsystem:
+        return
+    for each in known:
+        if not each.is_subsystem and each != owner:
+            raise AdditionalMemberExists(f"{each} is the one member that may stand beside {owner}")
+
+
+def _no_certificate(client: ClientId, sha256: str) -> CertificateNotFound:
+    return CertificateNotFound(f"{client} has no certificate {sha256!r}")

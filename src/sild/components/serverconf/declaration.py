@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sild.components.serverconf.clients import check_client_id, check_group, put_server
-from sild.components.serverconf.descriptions import (
+from sild.components.serverconf.clients import check_client_id, put_server
+from sild.components.serverconf.groups import check_group
+from sild.components.serverconf.new_descriptions import (
     ServiceParameters,
     rest_description,
     soap_description,
@@ -104,7 +105,7 @@ async def apply_declaration(
         for each in declared.values():
             check_client_id(each.id, declaration.server)
             await _apply_client(conf, each)
-            await _apply_services(conf, each)
+            await _apply_services(conf, each, clock)
             await _apply_groups(conf, each, clock)
             await _apply_rights(conf, each, clock)
 
@@ -125,7 +126,7 @@ async def _apply_client(conf: Configuration, declared: DeclaredClient) -> None:
         await conf.replace_client(wanted)
 
 
-async def _apply_services(conf: Configuration, declared: DeclaredClient) -> None:
+async def _apply_services(conf: Configuration, declared: DeclaredClient, clock: Clock) -> None:
     _check_unique("service", ((service.code, service.version) for service in declared.services))
     described = [_description(declared.id, service) for service in declared.services]
     wanted = {_service_of(description): description for description in described}
@@ -134,11 +135,12 @@ async def _apply_services(conf: Configuration, declared: DeclaredClient) -> None
         if match is None or match.type is not known.type:
             await conf.remove_description(known)
             continue
-        if replace(match, id=known.id) != known:
-            await conf.replace_description(replace(match, id=known.id))
+        if replace(match, id=known.id, refreshed=known.refreshed) != known:
+            changed = replace(match, id=known.id, refreshed=clock.now())
+            await conf.replace_description(changed)
         del wanted[_service_of(known)]
     for description in wanted.values():
-        await conf.add_description(description)
+        await conf.add_description(replace(description, refreshed=clock.now()))
     await _apply_endpoints(conf, declared)
 
 

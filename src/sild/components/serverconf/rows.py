@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, select
@@ -10,12 +11,14 @@ from sild.components.serverconf.tables import CLIENT, RIGHT
 from sild.model.services import Endpoint, Service, ServiceType
 from sild.protocol.ids import ClientId, GlobalGroupId, LocalGroupId, ServiceId, SubjectId
 
+_NEVER = datetime.fromtimestamp(0, UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """A service description and its services, all of which a notice switches off.
 
-    A description that is not saved yet has no id.
+    A description that is not saved yet has no id; `refreshed` is when it was last read.
     """
 
     provider: ClientId
@@ -24,6 +27,7 @@ class Description:
     services: tuple[Service, ...]
     disabled_notice: str | None = None
     id: int | None = None
+    refreshed: datetime = _NEVER
 
 
 PROVIDER_COLUMNS = tuple(
@@ -100,6 +104,7 @@ def description_values(description: Description) -> dict[str, Any]:
         "url": description.url,
         "disabled": description.disabled_notice is not None,
         "disabled_notice": description.disabled_notice or "",
+        "refreshed": description.refreshed,
     }
 
 
@@ -119,11 +124,13 @@ def description_of(row: Any, services: Iterable[Any]) -> Description:
                 service.timeout_seconds,
                 service.verify_tls,
                 notice,
+                service.title or None,
             )
             for service in services
         ),
         notice,
         row.id,
+        row.refreshed,
     )
 
 

@@ -111,7 +111,7 @@ class Configuration:
         """One client; raises ClientNotFound."""
         found = await self.find_client(client)
         if found is None:
-            raise ClientNotFound(f"{client} is no client of this security server")
+            raise _no_client(client)
         return found
 
     async def find_client(self, client: ClientId) -> Client | None:
@@ -138,10 +138,14 @@ class Configuration:
         await self._add_certificates(key, client.certificates)
 
     async def remove_client(self, client: ClientId) -> None:
-        """Remove a client with all that is its own, and every right that it has."""
+        """Remove a client with all that is its own."""
         key = await self._client_key(client)
-        await self._connection.execute(delete(RIGHT).where(is_subject(client)))
         await self._connection.execute(delete(CLIENT).where(CLIENT.c.id == key))
+
+    async def forget_subject(self, client: ClientId) -> None:
+        """Take every right from a client, and put it out of every local group."""
+        await self._connection.execute(delete(RIGHT).where(is_subject(client)))
+        await self._connection.execute(delete(GROUP_MEMBER).where(is_client(GROUP_MEMBER, client)))
 
     async def descriptions(self, provider: ClientId | None = None) -> tuple[Description, ...]:
         """All service descriptions, or those of one client."""
@@ -266,15 +270,17 @@ class Configuration:
                 return group
         raise GroupNotFound(f"{owner} has no local group {code!r}")
 
-    async def add_group(self, group: LocalGroup, now: datetime) -> None:
-        """Add a local group with its members."""
+    async def add_group(self, group: LocalGroup, now: datetime) -> int:
+        """Add a local group with its members; give its id."""
         values = {
             "client_id": await self._client_key(group.owner),
             "code": group.code,
             "description": group.description,
             "updated": now,
         }
-        await self._add_members(await self._insert(GROUP, values), group.members)
+        added = await self._insert(GROUP, values)
+        await self._add_members(added, group.members, now)
+        return added
 
     async def replace_group(self, group: LocalGroup, now: datetime) -> None:
         """Save a local group's description and members."""
@@ -284,10 +290,13 @@ class Configuration:
             raise GroupNotFound(f"{group.owner} has no local group {group.code!r}")
         values = {"description": group.description, "updated": now}
         await self._connection.execute(update(GROUP).where(is_group).values(values))
-        await self._connection.execute(
-            delete(GROUP_MEMBER).where(GROUP_MEMBER.c.group_id == row.id)
-        )
-        await self._add_members(row.id, group.members)
+        theirs = GROUP_MEMBER.c.group_id == row.id
+        known = {client_of(each) for each in await self._rows(select(GROUP_MEMBER).where(theirs))}
+        for gone in known - group.members:
+            await self._connection.execute(
+                delete(GROUP_MEMBER).where(theirs, is_client(GROUP_MEMBER, gone))
+            )
+        await self._add_members(row.id, group.members - known, now)
 
     async def remove_group(self, owner: ClientId, code: str) -> None:
         """Remove a local group and the rights that it has."""
@@ -313,7 +322,7 @@ class Configuration:
     async def _client_key(self, client: ClientId) -> int:
         row = await self._row(select(CLIENT.c.id).where(is_client(CLIENT, client)))
         if row is None:
-            raise ClientNotFound(f"{client} is no client of this security server")
+            raise _no_client(client)
         return int(row.id)
 
     async def _endpoint_key(self, endpoint: Endpoint) -> int:
@@ -370,6 +379,7 @@ class Configuration:
                 "url": service.url,
                 "timeout_seconds": service.timeout_seconds,
                 "verify_tls": service.verify_tls,
+                "title": service.title or "",
             }
             await self._insert(SERVICE, values)
 
@@ -388,9 +398,10 @@ class Configuration:
         for code in sorted(codes - {e.service_code for e in known if e.is_base}):
             await self.add_endpoint(Endpoint(provider, code))
 
-    async def _add_members(self, group: int, members: Iterable[ClientId]) -> None:
+    async def _add_members(self, group: int, members: Iterable[ClientId], now: datetime) -> None:
         for member in sorted(members, key=str):
-            await self._insert(GROUP_MEMBER, {"group_id": group, **client_values(member)})
+            values = {"group_id": group, **client_values(member), "added": now}
+            await self._insert(GROUP_MEMBER, values)
 
 
 class ConfigurationStore:
@@ -416,6 +427,10 @@ class ConfigurationStore:
         """The configuration as it stands at one moment, to be read only."""
         async with self._database.reading() as connection:
             yield Configuration(connection)
+
+
+def _no_client(client: ClientId) -> ClientNotFound:
+    return ClientNotFound(f"{client} is no client of this security server", client.encoded)
 
 
 def _ids(query: Select[Any], table: Table) -> Select[Any]:

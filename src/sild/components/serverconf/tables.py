@@ -55,6 +55,26 @@ CLIENT = Table(
     UniqueConstraint("instance", "member_class", "member_code", "subsystem_code"),
 )
 
+# What was asked of the Central Server about this server, until the global configuration shows it.
+PENDING = Table(
+    "serverconf_pending",
+    METADATA,
+    Column("kind", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("sent", Moment, nullable=False),
+)
+
+# The name that a subsystem is to have, kept until the global configuration has it or another.
+RENAME = Table(
+    "serverconf_rename",
+    METADATA,
+    Column("client_id", Integer, _owned_by("serverconf_client"), primary_key=True),
+    Column("old_name", Text, nullable=False),
+    Column("new_name", Text, nullable=False),
+    Column("submitted", Boolean, nullable=False),
+)
+
 CERTIFICATE = Table(
     "serverconf_certificate",
     METADATA,
@@ -74,6 +94,7 @@ DESCRIPTION = Table(
     Column("url", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("disabled_notice", Text, nullable=False),
+    Column("refreshed", Moment, nullable=False),
 )
 
 SERVICE = Table(
@@ -86,6 +107,7 @@ SERVICE = Table(
     Column("url", Text, nullable=False),
     Column("timeout_seconds", Integer, nullable=False),
     Column("verify_tls", Boolean, nullable=False),
+    Column("title", _TEXT, nullable=False),
     UniqueConstraint("description_id", "code", "version"),
 )
 
@@ -97,6 +119,8 @@ ENDPOINT = Table(
     Column("service_code", _TEXT, nullable=False),
     Column("method", String(16), nullable=False),
     Column("path", _TEXT, nullable=False),
+    # A base endpoint is generated whatever stands here.
+    Column("generated", Boolean, nullable=False, default=False),
     UniqueConstraint("client_id", "service_code", "method", "path"),
 )
 
@@ -118,6 +142,7 @@ GROUP_MEMBER = Table(
     Column("group_id", Integer, _owned_by("serverconf_group"), nullable=False),
     *_member_columns(),
     Column("subsystem_code", _TEXT, nullable=False),
+    Column("added", Moment, nullable=False),
     UniqueConstraint("group_id", "instance", "member_class", "member_code", "subsystem_code"),
 )
 

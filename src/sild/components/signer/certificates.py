@@ -10,9 +10,10 @@ from sild.components.signer.errors import (
     ActionNotPossible,
     CertificateExists,
     CertificateImportFailed,
-    KeyNotFound,
+    KeyOfCertificateNotFound,
     TokenNotActive,
     WrongCertificateUsage,
+    WrongKeyUsage,
 )
 from sild.components.signer.found import public_key_of
 from sild.components.signer.settings import SignerSettings
@@ -119,7 +120,7 @@ class Certificates:
                 raise InvalidConfiguration(f"say what the key {key.label!r} is to be used for")
             key = replace(key, usage=order.usage)
         elif order.usage not in {None, key.usage}:
-            raise WrongCertificateUsage(f"key {key.label!r} is for {key.usage.value.lower()}")
+            raise WrongKeyUsage(f"key {key.label!r} is for {key.usage.value.lower()}")
         token = self._tokens.token(key.token_id)
         if not token.logged_in:
             raise TokenNotActive(f"nobody has logged in to token {token.label!r}")
@@ -138,8 +139,8 @@ class Certificates:
         """Keep a certificate with its key; the request that it answers is done with.
 
         Whether its issuer is approved and its status good is for the caller to have checked: the
-        signer knows no global configuration. Raises KeyNotFound, CertificateExists and
-        WrongCertificateUsage.
+        signer knows no global configuration. Raises KeyOfCertificateNotFound, CertificateExists
+        and WrongCertificateUsage.
         """
         certificate = read_certificate(order.certificate)
         entry = CertificateEntry(
@@ -246,7 +247,7 @@ def _with_imported(conf: KeyConf, certificate: Certificate, entry: CertificateEn
     public_key = public_key_of(certificate)
     key = next((key for key in conf.keys if key.public_key == public_key), None)
     if key is None:
-        raise KeyNotFound(f"no key here belongs to the certificate {certificate.name}")
+        raise KeyOfCertificateNotFound(f"no key here belongs to the certificate {certificate.name}")
     known = conf.find_certificate(entry.sha256)
     if known is not None and known[1].saved:
         raise CertificateExists(f"key {key.label!r} has this certificate already")

@@ -1,4 +1,4 @@
-"""What the signer refuses; the codes are those that signers of the reference answer.
+"""What the signer refuses; the codes are those that administrators of the reference are answered.
 
 SignerError                     internal_error
 ├── TokenNotFound               token_not_found
@@ -11,12 +11,19 @@ SignerError                     internal_error
 │   └── PinAttemptsLimited      pin_incorrect
 ├── PinLocked                   pin_locked
 ├── PinPolicyFailure            token_pin_policy_failure
+│   ├── WeakPin                 token_weak_pin
+│   └── InvalidPinCharacters    invalid_characters_pin
 ├── KeyNotFound                 key_not_found
-├── CertificateNotFound         cert_not_found
+├── KeyOfCertificateNotFound    key_not_found
+├── WrongKeyUsage               wrong_key_usage
+├── CertificateNotFound         certificate_not_found
 ├── RequestNotFound             csr_not_found
-├── CertificateExists           cert_exists
-├── WrongCertificateUsage       wrong_cert_usage
+├── CertificateExists           certificate_already_exists
+├── WrongCertificateUsage       cert_wrong_usage
 ├── CertificateImportFailed     cert_import_failed
+├── InvalidCertificate          invalid_certificate
+├── ClientOfCertificateNotFound client_not_found
+├── OcspNotVerified             ocsp_response_verification_failure
 ├── CannotSign                  cannot_sign
 ├── UnsupportedSignAlgorithm    unsupported_sign_algorithm
 ├── KeyGenerationFailed         failed_to_generate_private_key
@@ -25,6 +32,11 @@ SignerError                     internal_error
 """
 
 from sild.model.refusals import BadRequest, Conflict, Failed, NotFound, Refusal, Unavailable
+
+PIN_LENGTH = 10
+"""How many characters a PIN has at least, where the policy is enforced."""
+PIN_KINDS = 3
+"""Of how many kinds."""
 
 
 class SignerError(Refusal):
@@ -89,16 +101,50 @@ class PinPolicyFailure(SignerError, BadRequest):
     code = "token_pin_policy_failure"
 
 
+class WeakPin(PinPolicyFailure):
+    """The PIN is too short, or of too few kinds of characters."""
+
+    code = "token_weak_pin"
+
+    def __init__(self, message: str) -> None:
+        # As existing clients read it: what is wanted, by name.
+        super().__init__(
+            message,
+            "pin_min_length",
+            str(PIN_LENGTH),
+            "pin_min_char_classes_count",
+            str(PIN_KINDS),
+        )
+
+
+class InvalidPinCharacters(PinPolicyFailure):
+    """The PIN has other characters than printable ASCII ones."""
+
+    code = "invalid_characters_pin"
+
+
 class KeyNotFound(SignerError, NotFound):
     """There is no such key."""
 
     code = "key_not_found"
 
 
+class KeyOfCertificateNotFound(SignerError, BadRequest):
+    """No key here belongs to a certificate."""
+
+    code = "key_not_found"
+
+
+class WrongKeyUsage(SignerError, BadRequest):
+    """The key, or the certification service, is for something else."""
+
+    code = "wrong_key_usage"
+
+
 class CertificateNotFound(SignerError, NotFound):
     """There is no such certificate."""
 
-    code = "cert_not_found"
+    code = "certificate_not_found"
 
 
 class RequestNotFound(SignerError, NotFound):
@@ -110,19 +156,37 @@ class RequestNotFound(SignerError, NotFound):
 class CertificateExists(SignerError, Conflict):
     """The certificate was imported before."""
 
-    code = "cert_exists"
+    code = "certificate_already_exists"
 
 
 class WrongCertificateUsage(SignerError, BadRequest):
     """The certificate is not for what the key is for."""
 
-    code = "wrong_cert_usage"
+    code = "cert_wrong_usage"
 
 
 class CertificateImportFailed(SignerError, BadRequest):
     """The certificate is not valid here."""
 
     code = "cert_import_failed"
+
+
+class InvalidCertificate(SignerError, BadRequest):
+    """What was sent is no certificate, or names no member."""
+
+    code = "invalid_certificate"
+
+
+class ClientOfCertificateNotFound(SignerError, BadRequest):
+    """The member that a certificate signs for is no client here."""
+
+    code = "client_not_found"
+
+
+class OcspNotVerified(SignerError, Failed):
+    """No OCSP response says that a certificate is good."""
+
+    code = "ocsp_response_verification_failure"
 
 
 class CannotSign(SignerError, Failed):
@@ -165,12 +229,19 @@ ALL: tuple[type[SignerError], ...] = (
     PinAttemptsLimited,
     PinLocked,
     PinPolicyFailure,
+    WeakPin,
+    InvalidPinCharacters,
     KeyNotFound,
+    KeyOfCertificateNotFound,
+    WrongKeyUsage,
     CertificateNotFound,
     RequestNotFound,
     CertificateExists,
     WrongCertificateUsage,
     CertificateImportFailed,
+    InvalidCertificate,
+    ClientOfCertificateNotFound,
+    OcspNotVerified,
     CannotSign,
     UnsupportedSignAlgorithm,
     KeyGenerationFailed,

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from sild.components.signer.chain import get_issuer, intermediates_of
 from sild.components.signer.ocsp_cache import OcspCache
-from sild.components.signer.ports import OcspFetcher
+from sild.components.signer.ports import Note, OcspFetcher
 from sild.components.signer.settings import OcspSettings
+from sild.model.costs import Strategy, prioritized
 from sild.model.tokens import OcspKnowledge, OcspStatus
 from sild.protocol.errors import (
     CertValidation,
@@ -31,10 +32,12 @@ from sild.protocol.pki.ocsp import (
     stale_at,
     verify_ocsp,
 )
-from sild.protocol.pki.trust import Trust
+from sild.protocol.pki.trust import ApprovedCaCert, Trust
 from sild.runtime.clock import Clock
 
 _LOG = logging.getLogger(__name__)
+# The version of the shared parameters that says what responders cost.
+_COSTS_SINCE = 6
 _SHORTEST_WAIT = timedelta(seconds=5)
 _MISSING = OcspKnowledge(OcspStatus.MISSING)
 
@@ -60,12 +63,18 @@ class OcspRefresher:
     """Knows when each certificate is to be asked about again."""
 
     def __init__(
-        self, cache: OcspCache, fetcher: OcspFetcher, clock: Clock, settings: OcspSettings
+        self,
+        cache: OcspCache,
+        fetcher: OcspFetcher,
+        clock: Clock,
+        settings: OcspSettings,
+        note: Note = lambda _url, _error: None,
     ) -> None:
         self._cache = cache
         self._fetcher = fetcher
         self._clock = clock
         self._settings = settings
+        self._note = note
         self._due: dict[Certificate, datetime] = {}
         # A response and when it is due again are kept as one, and forgotten as one: of what has
         # just been asked about, a round that began before must not leave only the second.
@@ -95,6 +104,15 @@ class OcspRefresher:
             tuple(task.result() for task in tasks), min(self._due.values(), default=retry)
         )
 
+    def known(self, certificate: Certificate, conf: GlobalConf) -> OcspKnowledge:
+        """What the response that is held says of a certificate now."""
+        return knowledge_of(certificate, conf.trust(conf.instance), self._cache, self._clock.now())
+
+    @property
+    def strategy(self) -> Strategy:
+        """How the cost of responders decides about their turn."""
+        return self._settings.ocsp_prioritization_strategy
+
     async def ask_now(self, certificate: Certificate, conf: GlobalConf) -> OcspKnowledge:
         """What responders say of a certificate now; raises ProtocolError if nobody does."""
         return await self._fetch(certificate, conf)
@@ -114,16 +132,20 @@ class OcspRefresher:
         trust = conf.trust(conf.instance)
         issuer = get_issuer(certificate, trust)
         request = build_ocsp_request(certificate, issuer.certificate)
-        urls = dict.fromkeys(
-            (*(responder.url for responder in issuer.responders), *certificate.ocsp_urls)
+        urls = responders_in_order(
+            certificate, issuer, conf, self._settings.ocsp_prioritization_strategy
         )
         refusals = []
         for url in urls:
             try:
                 answer = await self._fetcher.fetch_ocsp(url, request)
-                return await self._keep(certificate, issuer.certificate, conf, answer)
+                knowledge = await self._keep(certificate, issuer.certificate, conf, answer)
             except ProtocolError as error:
+                self._note(url, error)
                 refusals.append(f"{url}: {error.message}")
+            else:
+                self._note(url, None)
+                return knowledge
         raise NetworkError("; ".join(refusals) or "no responder is known")
 
     async def _keep(
@@ -152,6 +174,27 @@ class OcspRefresher:
         return now + max(wait, _SHORTEST_WAIT)
 
 
+def responders_in_order(
+    certificate: Certificate, issuer: ApprovedCaCert, conf: GlobalConf, strategy: Strategy
+) -> tuple[str, ...]:
+    """Whom to ask about a certificate, the first one first.
+
+    Those that are listed for its issuer come first, in the order that their costs give them where
+    the global configuration knows costs; then those that the certificate names itself.
+    """
+    urls = [responder.url for responder in issuer.responders]
+    if conf.version >= _COSTS_SINCE:
+        costs = {
+            responder.url: responder.cost
+            for service in conf.certification_services
+            for entry in service.entries
+            if entry.certificate == issuer.certificate
+            for responder in entry.responders
+        }
+        urls = prioritized(urls, costs.get, strategy)
+    return tuple(dict.fromkeys((*urls, *certificate.ocsp_urls)))
+
+
 def _is_newer(held: OcspKnowledge, response: OcspResponse) -> bool:
     fresh = held.stale_at is not None
     return fresh and held.this_update is not None and held.this_update > response.this_update
@@ -169,7 +212,7 @@ def judge(
     try:
         verify_ocsp(response, certificate, issuer, trust, at)
     except CertValidation:
-        status = OcspStatus(response.status.value)
+        status = OcspStatus.SUSPENDED if response.on_hold else OcspStatus(response.status.value)
     stale = stale_at(response, trust.ocsp)
     return OcspKnowledge(status, response.der, response.this_update, stale)
 

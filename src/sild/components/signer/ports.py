@@ -1,10 +1,33 @@
 """What the signer needs of devices that hold keys, and its side in control of responders."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from sild.model.snapshot import ServerSnapshot
 from sild.model.tokens import SOFT_TOKEN_TYPE, KeyAlgorithm, TokenStatus
 from sild.protocol.algorithms import SignatureAlgorithm
+from sild.protocol.errors import ProtocolError
+from sild.protocol.globalconf.lookup import GlobalConf
+from sild.protocol.ids import ClientId
+
+
+class World(Protocol):
+    """The global configuration and the server's own, as they are now."""
+
+    def global_conf(self) -> GlobalConf:
+        """What is valid now; raises GlobalConfOutdated where nothing is."""
+        ...
+
+    def snapshot(self) -> ServerSnapshot:
+        """The server's identity and clients; raises a refusal where there are none yet."""
+        ...
+
+
+def local_members(world: World) -> frozenset[ClientId]:
+    """The server's owner, and the members that are clients or have subsystems that are."""
+    snapshot = world.snapshot()
+    return frozenset({snapshot.server.owner, *(client.id.member for client in snapshot.clients)})
 
 
 class OcspFetcher(Protocol):
@@ -16,6 +39,10 @@ class OcspFetcher(Protocol):
         Raises a ProtocolError (NetworkError, HttpError, IoError) where there is none.
         """
         ...
+
+
+Note = Callable[[str, ProtocolError | None], None]
+"""Is told of each answer of a responder at an address: nothing wrong with it, or what was."""
 
 
 @dataclass(frozen=True, slots=True)

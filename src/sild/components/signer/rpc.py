@@ -96,7 +96,11 @@ class SignerForControl(Protocol):
         ...
 
     async def generate_key(
-        self, token_id: str, label: str, usage: KeyUsage, algorithm: KeyAlgorithm | None = None
+        self,
+        token_id: str,
+        label: str,
+        usage: KeyUsage | None = None,
+        algorithm: KeyAlgorithm | None = None,
     ) -> Key:
         """Make a key on a token, of the settings' kind if none is said."""
         ...

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sild.model.tokens import KeyAlgorithm
+from sild.model.costs import Strategy
+from sild.model.tokens import KeyAlgorithm, KeyUsage
 from sild.runtime.settings import Between
 
 
@@ -38,6 +39,25 @@ class SignerSettings:
     """How often while one that was there is not."""
     keep_pins: bool = True
     """Whether PINs outlive the end of the process that holds the keys, in memory alone."""
+    autologin_file: Path | None = None
+    """A private file with PINs: that of the software token alone, or a line TOKEN:PIN for each."""
+    autologin_variable: str | None = None
+    """The environment variable that holds the same; where there is no such file."""
+    autologin_command: tuple[str, ...] = ()
+    """A program and its arguments that prints the same; one that exits with 127 has no PIN."""
+    autologin_retry_interval: Annotated[float, Between(0.1)] = 10.0
+    """How often tokens that could not be logged in so are tried again."""
+    autologin_command_timeout: Annotated[float, Between(0.1)] = 30.0
+    """How long that program may take."""
+
+    def key_algorithm_for(self, usage: KeyUsage | None) -> KeyAlgorithm:
+        """What a key is made as where nothing is said; one for nothing yet is always RSA."""
+        if usage is KeyUsage.AUTHENTICATION:
+            return self.authentication_key_algorithm
+        chosen = self.signing_key_algorithm
+        if usage is None and chosen is KeyAlgorithm.EC_P256:
+            return KeyAlgorithm.RSA_2048
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +70,5 @@ class OcspSettings:
     """How long before a response goes stale it is fetched anew."""
     ocsp_parallel: int = 8
     """How many certificates are asked about at a time."""
+    ocsp_prioritization_strategy: Strategy = Strategy.NONE
+    """Which responders of a certification service are asked by their cost, and which first."""

@@ -30,17 +30,20 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from sild.components.signer.errors import (
+    PIN_KINDS,
+    PIN_LENGTH,
     CannotSign,
+    InvalidPinCharacters,
     KeyGenerationFailed,
     KeyNotFound,
     PinAttemptsLimited,
     PinIncorrect,
-    PinPolicyFailure,
     SignerError,
     TokenInitialized,
     TokenNotActive,
     TokenNotInitialized,
     UnsupportedSignAlgorithm,
+    WeakPin,
 )
 from sild.components.signer.ports import MadeKey
 from sild.components.signer.settings import SignerSettings
@@ -330,10 +333,11 @@ def check_pin(pin: str) -> None:
     """Refuse a PIN with fewer than 10 printable ASCII characters, or than 3 kinds of them."""
     kinds = (str.isdigit, str.isupper, str.islower, lambda c: not c.isalnum())
     if not pin.isascii() or not pin.isprintable():
-        raise PinPolicyFailure("a PIN has printable ASCII characters only")
-    if len(pin) < 10 or sum(any(map(kind, pin)) for kind in kinds) < 3:
-        raise PinPolicyFailure(
-            "a PIN needs 10 characters of 3 kinds: small and capital letters, digits, others"
+        raise InvalidPinCharacters("a PIN has printable ASCII characters only")
+    if len(pin) < PIN_LENGTH or sum(any(map(kind, pin)) for kind in kinds) < PIN_KINDS:
+        raise WeakPin(
+            f"a PIN needs {PIN_LENGTH} characters of {PIN_KINDS} kinds: small and capital letters,"
+            " digits, others"
         )
 
 

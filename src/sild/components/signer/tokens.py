@@ -22,7 +22,7 @@ from sild.components.signer.settings import SignerSettings
 from sild.components.signer.soft_device import SoftDevice
 from sild.components.signer.soft_token import SoftToken
 from sild.components.signer.store import KeyConf, KeyConfStore, SavedToken
-from sild.model.services import check_code
+from sild.model.services import InvalidConfiguration
 from sild.model.tokens import (
     DELETABLE_CERTIFICATES,
     SOFT_TOKEN_ID,
@@ -36,6 +36,7 @@ from sild.model.tokens import (
 from sild.protocol.algorithms import SignatureAlgorithm
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_LABEL = 255
 _GONE = DeviceState(TokenStatus.OK, logged_in=False, available=False)
 
 
@@ -182,7 +183,7 @@ class Tokens:
 
     async def rename_token(self, token_id: str, label: str) -> None:
         """Give a token another friendly name."""
-        check_code("the name of a token", label)
+        _check_label(label)
         self.token(token_id)
         await self._store.change(lambda conf: conf.with_token_label(token_id, label))
 
@@ -198,16 +199,19 @@ class Tokens:
         await self._store.change(lambda conf: conf.without_token(token_id))
 
     async def generate_key(
-        self, token_id: str, label: str, usage: KeyUsage, algorithm: KeyAlgorithm | None = None
+        self,
+        token_id: str,
+        label: str,
+        usage: KeyUsage | None = None,
+        algorithm: KeyAlgorithm | None = None,
     ) -> Key:
-        """Make a key, which is durable when this returns; of the settings' kind if none is said."""
+        """Make a key, which is durable when this returns; of the settings' kind if none is said.
+
+        What it is for may be said later, by the first certificate that is asked for.
+        """
         if label:
-            check_code("the label of a key", label)
-        chosen = algorithm or (
-            self._settings.signing_key_algorithm
-            if usage is KeyUsage.SIGNING
-            else self._settings.authentication_key_algorithm
-        )
+            _check_label(label)
+        chosen = algorithm or self._settings.key_algorithm_for(usage)
         made = await self._device(token_id).generate(label, chosen)
         key = Key(
             made.id,
@@ -223,7 +227,7 @@ class Tokens:
 
     async def rename_key(self, key_id: str, label: str) -> None:
         """Give a key another label."""
-        check_code("the label of a key", label)
+        _check_label(label)
         await self._store.change(
             lambda conf: conf.with_key(replace(conf.get_key(key_id), label=label))
         )
@@ -356,4 +360,12 @@ class Tokens:
             device_label=state.device_label or saved.device_label,
             slot_index=state.slot_index,
             details=state.details,
+        )
+
+
+def _check_label(label: str) -> None:
+    """Refuse what cannot be read as the name of a token or key; raises InvalidConfiguration."""
+    if not label.strip() or len(label) > _LONGEST_LABEL or not label.isprintable():
+        raise InvalidConfiguration(
+            f"a label has 1 to {_LONGEST_LABEL} printable characters: {label!r}"
         )

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from sild.protocol.errors import GlobalConfDownloadFailed, MalformedGlobalConf, ProtocolError
+from sild.protocol.errors import (
+    GlobalConfDownloadFailed,
+    GlobalConfUnanswered,
+    MalformedGlobalConf,
+    ProtocolError,
+)
 from sild.protocol.globalconf.anchor import Anchor, check_url
 from sild.protocol.globalconf.directory import SUPPORTED_VERSIONS, Part, PartKind
 from sild.protocol.globalconf.shared_parameters import SharedParameters
@@ -182,7 +187,7 @@ def _get(url: str, limit: int) -> _Step:
 
 def _checked(answer: Answer | NoAnswer, url: str) -> Answer:
     if isinstance(answer, NoAnswer):
-        raise GlobalConfDownloadFailed(f"{url} could not be downloaded: {answer.reason}")
+        raise GlobalConfUnanswered(f"{url} could not be downloaded: {answer.reason}")
     if answer.status != _OK:
         raise GlobalConfDownloadFailed(f"{url} answered with status {answer.status}")
     return answer

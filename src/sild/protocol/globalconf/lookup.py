@@ -188,6 +188,11 @@ class GlobalConf:
         return self if len(valid) == len(self.instances) else GlobalConf(valid, self.instance, self)
 
     @property
+    def version(self) -> int:
+        """The version of the local instance's shared parameters."""
+        return self._conf.version
+
+    @property
     def shared(self) -> SharedParameters:
         """The shared parameters of the local instance."""
         return self._conf.shared

@@ -102,6 +102,11 @@ class CertificationService:
     csr_format: CsrFormat | None = None
     acme: AcmeServer | None = None
 
+    @property
+    def entries(self) -> tuple[CaEntry, ...]:
+        """The top certificate and the intermediate ones."""
+        return (self.top, *self.intermediates)
+
 
 @dataclass(frozen=True, slots=True)
 class TimestampingService:

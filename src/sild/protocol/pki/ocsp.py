@@ -100,6 +100,8 @@ class OcspResponse:
     responder: ResponderId
     certificates: tuple[Certificate, ...]
     signed: Signed
+    on_hold: bool = False
+    """Whether the revocation may be taken back: its reason is certificateHold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,14 @@ def _from_asn1(data: bytes, answer: Any) -> OcspResponse:
         signed=read_signed(
             signed_part.dump(), basic["signature"].native, basic["signature_algorithm"]
         ),
+        on_hold=_is_on_hold(single["cert_status"]),
     )
+
+
+def _is_on_hold(status: Any) -> bool:
+    if status.name != "revoked":
+        return False
+    return bool(status.chosen["revocation_reason"].native == "certificate_hold")
 
 
 def _check_extensions(extensions: Any) -> None:

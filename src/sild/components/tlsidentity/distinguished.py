@@ -5,7 +5,7 @@ import re
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from sild.components.centralserver.system_errors import InvalidDistinguishedName
+from sild.components.tlsidentity.errors import InvalidDistinguishedName
 
 _LONGEST = 255
 # Beyond the keywords of RFC 4514.

@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sild.components.centralserver.distinguished import read_distinguished_name
-from sild.components.centralserver.management_tls import ManagementTls
-from sild.components.centralserver.system_errors import (
+from sild.components.tlsidentity.distinguished import read_distinguished_name
+from sild.components.tlsidentity.errors import (
     CertificateInUse,
     CertificateOfOtherKey,
     ChainNotValid,
@@ -22,6 +21,9 @@ from sild.components.centralserver.system_errors import (
     NoCertificate,
     NotCertificates,
 )
+from sild.components.tlsidentity.identity import ServedTls
+from sild.components.tlsidentity.selfsigned import TlsSubject
+from sild.model.tokens import KeyAlgorithm
 from sild.runtime.clock import TurnedClock
 from sild.runtime.tls import TlsPolicy, server_context
 
@@ -65,7 +67,7 @@ def pem(*certificates):
 
 @pytest.fixture
 async def tls(tmp_path):
-    made = ManagementTls(tmp_path / "management-service.pem", HOST, TurnedClock())
+    made = ServedTls(tmp_path / "management-service.pem", TlsSubject(HOST), TurnedClock())
     await made.make_if_missing()
     return made
 
@@ -132,7 +134,9 @@ async def test_what_is_no_certificate_of_the_key_is_refused(tls):
 
 
 async def test_the_certificate_is_downloaded_as_the_reference_packs_it(tls):
-    with tarfile.open(fileobj=io.BytesIO(await tls.archive()), mode="r:gz") as archive:
+    with tarfile.open(
+        fileobj=io.BytesIO(await tls.archive("management-service")), mode="r:gz"
+    ) as archive:
         found = {entry.name: archive.extractfile(entry).read() for entry in archive}
     certificate = x509.load_der_x509_certificate((await tls.certificate()).der)
     assert found == {
@@ -143,9 +147,9 @@ async def test_the_certificate_is_downloaded_as_the_reference_packs_it(tls):
 
 async def test_without_a_key_nothing_is_given(tmp_path):
     path = tmp_path / "management-service.pem"
-    tls = ManagementTls(path, HOST, TurnedClock())
+    tls = ServedTls(path, TlsSubject(HOST), TurnedClock())
     assert await tls.find_certificate() is None
-    for asked in (tls.certificate(), tls.archive(), tls.request("CN=a")):
+    for asked in (tls.certificate(), tls.archive("management-service"), tls.request("CN=a")):
         with pytest.raises(NoCertificate):
             await asked
     with pytest.raises(NoCertificate):
@@ -157,13 +161,13 @@ async def test_without_a_key_nothing_is_given(tmp_path):
 
 
 async def test_a_key_that_cannot_be_kept_is_refused(tmp_path):
-    tls = ManagementTls(tmp_path / "nowhere" / "x.pem", HOST, TurnedClock())
+    tls = ServedTls(tmp_path / "nowhere" / "x.pem", TlsSubject(HOST), TurnedClock())
     with pytest.raises(KeyNotMade):
         await tls.generate()
 
 
 async def test_an_ip_address_stands_in_the_certificate_as_one(tmp_path):
-    tls = ManagementTls(tmp_path / "x.pem", "192.0.2.1", TurnedClock())
+    tls = ServedTls(tmp_path / "x.pem", TlsSubject("192.0.2.1"), TurnedClock())
     certificate = (await tls.generate()).x509
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [str(each) for each in names.get_values_for_type(x509.IPAddress)] == ["192.0.2.1"]
@@ -198,3 +202,28 @@ def test_what_is_no_name_is_refused(text):
 def test_any_text_is_a_name_or_refused(text):
     with contextlib.suppress(InvalidDistinguishedName):
         read_distinguished_name(text)
+
+
+async def test_a_change_is_answered_when_those_who_must_know_do(tmp_path):
+    known = []
+
+    async def tell():
+        known.append(await tls.certificate())
+
+    tls = ServedTls(tmp_path / "x.pem", TlsSubject(HOST), TurnedClock(), tell)
+    made = await tls.generate()
+    assert known == [made]
+    taken = await tls.take(pem(Authority("CA").answer(await tls.request(f"CN={HOST}"))))
+    assert known == [made, taken]
+    with pytest.raises(NotCertificates):
+        await tls.take(b"nothing")
+    assert len(known) == 2
+
+
+async def test_certificates_are_for_the_names_and_the_kind_of_key_that_were_asked_for(tmp_path):
+    names = (HOST, "cs", "192.0.2.1", "2001:db8::1", "cs")
+    subject = TlsSubject(names[0], names, KeyAlgorithm.RSA_3072)
+    certificate = (await ServedTls(tmp_path / "x.pem", subject, TurnedClock()).generate()).x509
+    assert certificate.public_key().key_size == 3072
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(each.value) for each in found] == [*names[:4]]

@@ -1,22 +1,19 @@
-"""The TLS key and certificate of the registration and management services (CI-06).
+"""The TLS key and certificate of one side of a server (CI-06, IS-04).
 
-Each node has its own, in one private file: a key is never without its certificate. What listens
-follows a change at once.
+They are in one private file: a key is never without its certificate. What listens follows a change
+at once.
 """
 
 import asyncio
 import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -24,10 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import NameOID
 
-from sild.components.centralserver.distinguished import read_distinguished_name
-from sild.components.centralserver.system_errors import (
+from sild.components.tlsidentity.distinguished import read_distinguished_name
+from sild.components.tlsidentity.errors import (
     CertificateInUse,
     CertificateOfOtherKey,
     ChainNotValid,
@@ -35,26 +31,20 @@ from sild.components.centralserver.system_errors import (
     NoCertificate,
     NotCertificates,
 )
+from sild.components.tlsidentity.selfsigned import TlsKey, TlsSubject, make_self_signed
 from sild.protocol.errors import IncorrectCertificate
 from sild.protocol.pki.certificate import Certificate, read_certificate
 from sild.runtime.clock import Clock
 from sild.runtime.files import FileError, read_private, write_private
 from sild.runtime.tls import TlsIdentity
 
-_NAME = "management-service"
 _LIMIT = 1024 * 1024
 _MOST_CERTIFICATES = 20
-_VALIDITY = timedelta(days=7300)
-_CLOCKS_DIFFER = timedelta(minutes=5)
-_KEY_BITS = 3072
-_LONGEST_COMMON_NAME = 64
-
-_Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    key: _Key
+    key: TlsKey
     chain: tuple[x509.Certificate, ...]
 
     @property
@@ -66,13 +56,23 @@ class _Held:
         return TlsIdentity(self.key, tuple(_der(each) for each in self.chain))
 
 
-class ManagementTls:
-    """The key and its certificates, leaf first; `host` is named in those that it gives itself."""
+Changed = Callable[[], Awaitable[None]]
+"""Awaited after each change."""
 
-    def __init__(self, path: Path, host: str, clock: Clock) -> None:
+
+class ServedTls:
+    """The key and its certificates, leaf first; `subject` is for those that it gives itself.
+
+    Whoever has to know of changes follows them; `changed` is awaited before a change is answered.
+    """
+
+    def __init__(
+        self, path: Path, subject: TlsSubject, clock: Clock, changed: Changed | None = None
+    ) -> None:
         self._path = path
-        self._host = host
+        self._subject = subject
         self._clock = clock
+        self._changed = changed
         self._followers: list[Callable[[TlsIdentity], None]] = []
         self._changing = asyncio.Lock()
 
@@ -97,8 +97,8 @@ class ManagementTls:
         except NoCertificate:
             return None
 
-    async def archive(self) -> bytes:
-        """The leaf certificate in PEM and DER, in a gzipped tar as the reference names its entries.
+    async def archive(self, name: str) -> bytes:
+        """The leaf certificate in PEM and DER, `name` with `.pem` and `.cer`, in a gzipped tar.
 
         Raises NoCertificate.
         """
@@ -107,7 +107,7 @@ class ManagementTls:
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for ending, encoding in (("pem", Encoding.PEM), ("cer", Encoding.DER)):
                 content = held.chain[0].public_bytes(encoding)
-                entry = tarfile.TarInfo(f"./{_NAME}.{ending}")
+                entry = tarfile.TarInfo(f"./{name}.{ending}")
                 entry.size = len(content)
                 entry.mtime = int(self._clock.now().timestamp())
                 archive.addfile(entry, io.BytesIO(content))
@@ -120,7 +120,7 @@ class ManagementTls:
                 held = await asyncio.to_thread(self._make)
             except OSError as error:
                 raise KeyNotMade(f"the key could not be kept: {error}") from error
-            return self._tell(held)
+            return await self._tell(held)
 
     async def request(self, distinguished_name: str) -> bytes:
         """A certificate signing request of the key, in PEM.
@@ -149,31 +149,18 @@ class ManagementTls:
                 await asyncio.to_thread(self._write, taken)
             except OSError as error:
                 raise KeyNotMade(f"the certificate could not be kept: {error}") from error
-            return self._tell(taken)
+            return await self._tell(taken)
 
-    def _tell(self, held: _Held) -> Certificate:
+    async def _tell(self, held: _Held) -> Certificate:
         for follower in self._followers:
             follower(held.identity)
+        if self._changed is not None:
+            await self._changed()
         return held.leaf
 
     def _make(self) -> _Held:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-        name = x509.Name(
-            [x509.NameAttribute(NameOID.COMMON_NAME, self._host[:_LONGEST_COMMON_NAME])]
-        )
-        now = self._clock.now()
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _CLOCKS_DIFFER)
-            .not_valid_after(now + _VALIDITY)
-            .add_extension(x509.SubjectAlternativeName([_alternative(self._host)]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        held = _Held(key, (certificate,))
+        made = make_self_signed(self._subject, self._clock.now())
+        held = _Held(made.key, (made.certificate,))
         self._write(held)
         return held
 
@@ -190,7 +177,7 @@ class ManagementTls:
             chain = tuple(x509.load_pem_x509_certificates(content))
         except (OSError, FileError, ValueError, TypeError) as error:
             raise NoCertificate(f"there is no TLS key with a certificate: {error}") from error
-        if not isinstance(key, _Key):
+        if not isinstance(key, TlsKey):
             raise NoCertificate("the TLS key is neither RSA nor EC")
         return _Held(key, chain)
 
@@ -240,10 +227,3 @@ def _public(key: object) -> bytes:
 
 def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
-
-
-def _alternative(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)

@@ -1,0 +1,1 @@
+"""Reads what a server of the reference saved of itself, so that a server here can follow it."""
