@@ -78,8 +78,11 @@ class Founding:
             name: {"certificate": NamedFile(f"{name}.pem", der)}
             for name, der in authority.certificates().items()
         }
-        fields = {"certificate_profile_info": PROFILE, "tls_auth": "false"}
-        fields["default_csr_format"] = "PEM"
+        fields = {
+            "certificate_profile_info": PROFILE,
+            "tls_auth": "false",
+            "default_csr_format": "DER",
+        }
         ca = await ask("POST", "/certification-services", upload=Form(fields, files["ca"]))
         await ask(
             "POST",
@@ -113,6 +116,8 @@ class Founding:
         await server.ask("PUT", f"/token-certificates/{auth}/register", address)
         await self.approve()
         await server.ask("PUT", f"/token-certificates/{auth}/activate")
+        registered = lambda told: told["status"] == "REGISTERED"  # noqa: E731
+        await server.until(f"/token-certificates/{auth}", registered)
         (service,) = await server.until("/timestamping-services", bool)
         await server.ask("POST", "/system/timestamping-services", service)
         return auth
@@ -127,6 +132,7 @@ class Founding:
                 "CN": server.address if member is None else member.split(":")[2],
                 "C": "FI",
                 "O": "Test member",
+                "subjectAltName": server.address,
                 "serialNumber": f"DEV/{code}/COM",
             },
         }
@@ -137,19 +143,18 @@ class Founding:
             f"/tokens/{token}/keys-with-csrs",
             {"key_label": f"{usage.title()} key", "csr_generate_request": order},
         )
-        path = f"/keys/{made['key']['id']}/csrs/{made['csr_id']}?csr_format=PEM"
-        pem = (await server.client.call("GET", path)).content
+        path = f"/keys/{made['key']['id']}/csrs/{made['csr_id']}"
+        pem = (await server.client.call("GET", path, query={"csr_format": "PEM"})).content
         use = "auth" if usage == "AUTHENTICATION" else "sign"
         certificate = await self.world.sign(pem, use)
-        imported = await server.ask(
-            "POST", "/token-certificates", upload=Octets(certificate)
-        )
+        imported = await server.ask("POST", "/token-certificates", upload=Octets(certificate))
         return imported["certificate_details"]["hash"]
 
     async def approve(self):
         """Approve the newest request that waits."""
         ask = self.world.central.ask
-        found = await ask("GET", "/management-requests?sort=id&desc=true&status=WAITING")
+        newest = {"sort": "id", "desc": "true", "status": "WAITING"}
+        found = await ask("GET", "/management-requests", query=newest)
         await ask("POST", f"/management-requests/{found['items'][0]['id']}/approval")
 
     async def carry_management(self, server):
@@ -207,6 +212,12 @@ class Founding:
         made = await server.ask("POST", "/clients", {"ignore_warnings": True, "client": client})
         return made["id"]
 
+    async def settle(self):
+        """Have everything published, and both servers know it, sooner than they would."""
+        await self.world.central.ask("POST", "/api/sild/v1/global-configuration")
+        for server in (self.world.ss0, self.world.ss1):
+            await server.ask("POST", "/api/sild/v1/refresh")
+
     async def register(self, server, client):
         """A client's registration, sent and approved."""
         await server.ask("PUT", f"/clients/{client}/register")
@@ -247,12 +258,15 @@ async def test_from_nothing_to_messages_by_the_apis_alone(tmp_path):
         await founding.carry_management(ss0)
         (card,) = (each for each in await ss1.ask("GET", "/tokens") if each["type"] == "HARDWARE")
         await founding.found_server(ss1, "4321", "SS1", (card["id"], USER_PIN))
+        await founding.settle()
         consumer = await founding.add_client(ss1, "4321", "TestClient", "Test client")
         await founding.register(ss1, consumer)
         provider = await founding.add_client(ss0, "1234", "TestService")
         await founding.register(ss0, provider)
         assert (consumer, provider) == (CONSUMER, PROVIDER)
+        await founding.settle()
         await founding.offer(ss0)
+        await founding.settle()
         await ss0.until(f"/clients/{PROVIDER}", lambda told: told["status"] == "REGISTERED")
         await ss1.until(f"/clients/{CONSUMER}", lambda told: told["status"] == "REGISTERED")
         await _exchange(ss1)

@@ -53,6 +53,7 @@ class PretendedServer:
         self.maintenance = "DISABLED_MAINTENANCE_MODE"
         self.wsdl = {}
         self.busy = {}
+        self.changes_left = None
         self._ids = itertools.count(1)
         self.application = Starlette(routes=[*self._routes()])
 
@@ -91,6 +92,9 @@ class PretendedServer:
         async def answer(request):
             if request.method != "GET" and not request.url.path.endswith("/previews"):
                 self.calls.append((request.method, request.url.path.removeprefix(PREFIX)))
+                if self.changes_left == 0:
+                    return JSONResponse({"status": 403}, 403)
+                self.changes_left = self.changes_left and self.changes_left - 1
             content = await request.body()
             is_json = request.headers.get("content-type") == "application/json"
             body = json.loads(content) if is_json else content
@@ -358,7 +362,9 @@ class PretendedServer:
         POST /local-groups/{id}/members/delete"""
         group = self.groups[request.path_params["id"]]
         if request.url.path.endswith("delete"):
-            group["members"] = [each for each in group["members"] if each["id"] not in body["items"]]
+            group["members"] = [
+                each for each in group["members"] if each["id"] not in body["items"]
+            ]
         else:
             group["members"] += [{"id": each} for each in body["items"]]
         return {}
@@ -437,7 +443,9 @@ class PretendedServer:
             raise Refused(400, "invalid_https_url")
         (service,) = [each for each in self._services() if each["id"] == request.path_params["id"]]
         (siblings,) = [
-            found["services"] for found in self.descriptions.values() if service in found["services"]
+            found["services"]
+            for found in self.descriptions.values()
+            if service in found["services"]
         ]
         for each in siblings if body.get("url_all") else [service]:
             each |= {name: body[name] for name in ("url", "timeout", "ssl_auth")}

@@ -69,7 +69,7 @@ def test_every_operation_of_the_api_has_a_command(contracts):
         (method.upper(), re.sub(r"\{\w+\}", "{}", path)): body
         for path, operations in published["paths"].items()
         for method, body in operations.items()
-        if method != "parameters" and (method.upper(), path) not in NOWHERE
+        if isinstance(body, dict) and (method.upper(), path) not in NOWHERE
     }
     commands = {(each.method, re.sub(r"\{\w+\}", "{}", each.path)) for each in OPERATIONS}
     assert described.keys() - commands == set()
@@ -264,13 +264,23 @@ async def test_tokens_keys_and_certificates_are_administered_from_the_shell(tmp_
     async with a_shell(tmp_path, capsys) as shell:
         server = shell.server
         write_private(tmp_path / "pin", b"1234\n")
-        assert (await shell("tokens", "login", "0", "--password-file", str(tmp_path / "pin")))[0] == 0
+        assert (await shell("tokens", "login", "0", "--password-file", str(tmp_path / "pin")))[
+            0
+        ] == 0
         assert server.logged_in
         server.keys = [a_key()]
         _, printed, _ = await shell("tokens", "list")
         assert printed.splitlines()[1].split()[:2] == ["0", "softToken-0"]
         _, printed, _ = await shell("keys", "list")
-        assert printed.splitlines()[1].split() == ["K1", "0", "sign", "SIGNING", "RSA", "yes", "DELETE"]
+        assert printed.splitlines()[1].split() == [
+            "K1",
+            "0",
+            "sign",
+            "SIGNING",
+            "RSA",
+            "yes",
+            "DELETE",
+        ]
         _, printed, _ = await shell("certificates", "list")
         assert printed.splitlines()[1].split()[:3] == ["AB" * 32, OWNER, "SIGNING"]
         _, printed, _ = await shell("csrs", "list")
@@ -316,7 +326,7 @@ async def test_a_secret_that_is_in_no_file_is_asked_for(tmp_path, capsys, monkey
 async def test_the_identifier_is_printed_alone(tmp_path, capsys):
     async with a_shell(tmp_path, capsys) as shell:
         assert await shell("id") == (0, f"{OWNER}:ss1\n", "")
-        code, printed, _ = await shell("id", "--json")
+        _, printed, _ = await shell("id", "--json")
         assert json.loads(printed) == {"id": f"{OWNER}:ss1"}
 
 

@@ -185,7 +185,7 @@ class Clients:
         return bool(now and now["status"] == "REGISTERED")
 
     async def _now(self, declared: DeclaredClient) -> Found | None:
-        clients = await self._run.clients.look()
+        clients = await self._run.clients()
         return next((each for each in clients if each["id"] == declared.id), None)
 
     async def _rename(self, declared: DeclaredClient, found: Found | None) -> None:

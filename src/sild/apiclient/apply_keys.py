@@ -233,6 +233,9 @@ class Keys:
     async def _sign(self, member: str, certificate: Found | None) -> None:
         """Have a signing certificate in use."""
         named = f"the signing certificate of {member}"
+        if certificate and _in_use(certificate):
+            self.signing[member].open()
+            return
         if certificate and not certificate["active"]:
             await self._activate(named, certificate)
         await self._run.until(
@@ -242,7 +245,7 @@ class Keys:
 
     async def _is_good(self, certificate: Found | None) -> bool:
         now = await self._certificate(certificate)
-        return bool(now and now["active"] and now["ocsp_status"] == _GOOD)
+        return bool(now and _in_use(now))
 
     async def _authenticate(self, certificate: Found | None) -> None:
         """Have the authentication certificate registered and in use."""
@@ -250,6 +253,9 @@ class Keys:
         if not await self.signs_for(self._declared.owner):
             return
         status = certificate["status"] if certificate else "SAVED"
+        if certificate and status == "REGISTERED" and certificate["active"]:
+            self.authenticated.open()
+            return
         if status == "SAVED":
             place = path_of("token-certificates", _hash(certificate)) + "/register"
             address = {"address": self._declared.address}
@@ -283,7 +289,7 @@ class Keys:
 
     async def _certificate(self, certificate: Found | None) -> Found | None:
         """A certificate as it is now."""
-        for token in await self._run.tokens.look():
+        for token in await self._run.tokens():
             for each in _certificates(token["keys"]):
                 if certificate and _hash(each) == _hash(certificate):
                     return each
@@ -325,6 +331,10 @@ def _find_usable(key: Found) -> Found | None:
     ]
     usable.sort(key=lambda each: not each["active"])
     return usable[0] if usable else None
+
+
+def _in_use(certificate: Found) -> bool:
+    return bool(certificate["active"] and certificate["ocsp_status"] == _GOOD)
 
 
 def _of_other(key: DeclaredKey, member: str, certificate: Found) -> bool:

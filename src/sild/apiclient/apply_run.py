@@ -17,6 +17,8 @@ Look: TypeAlias = Callable[[], Awaitable[bool]]
 _GROWTH = 1.5
 _FAILED = 500
 _LATER = frozenset({404, 409})
+_CANNOT = frozenset({401, 403, 404, 405})
+_REFRESH = "/api/sild/v1/refresh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +54,23 @@ class Gate:
         return self._open
 
 
-class View:
-    """A place that many wait for: those who look at the same time are answered by one call."""
+class Shared:
+    """Something that many want done at the same time: it is done once for all of them."""
 
-    def __init__(self, run: "Run", path: str) -> None:
-        self._run = run
-        self._path = path
+    def __init__(self, do: Callable[[], Awaitable[Any]]) -> None:
+        self._do = do
         self._turn = asyncio.Lock()
-        self._begun = 0
+        self._begun = self._done = 0
         self._found: Any = None
 
-    async def look(self) -> Any:
-        """What is there, as it was seen after this was asked."""
+    async def __call__(self) -> Any:
+        """What it gave when it was done, begun after this was asked."""
         asked = self._begun
         async with self._turn:
-            if self._begun == asked or self._found is None:
+            if self._done <= asked:
                 self._begun += 1
-                self._found = None
-                await self._run.before_look()
-                self._found = await self._run.get(self._path)
+                self._found = await self._do()
+                self._done = self._begun
             return self._found
 
 
@@ -82,8 +82,10 @@ class Run:
         self.changes: list[str] = []
         self.blank = False
         """Whether there is nothing to ask yet: a dry run of a server without configuration."""
-        self.tokens = View(self, "/tokens")
-        self.clients = View(self, "/clients")
+        self.tokens = Shared(lambda: self.get("/tokens"))
+        self.clients = Shared(lambda: self.get("/clients"))
+        self._refresh = Shared(self._have_it_refreshed)
+        self._refreshes = True
         self._client = client
         self._tell = tell
         self._clock = options.clock
@@ -94,11 +96,6 @@ class Run:
     def dry(self) -> bool:
         """Whether nothing is changed."""
         return self.options.dry_run
-
-    async def before_look(self) -> None:
-        """What the options want done before each look."""
-        if self.options.before_look is not None:
-            await self.options.before_look()
 
     async def get(self, path: str, query: Query | None = None) -> Any:
         """Ask for JSON."""
@@ -162,8 +159,20 @@ class Run:
                 told = words
                 self._tell(Event(Happening.WAITS, words))
             await self._clock.sleep(pause)
+            await self._refresh()
             pause = min(pause * _GROWTH, self.options.longest_poll)
         return found
+
+    async def _have_it_refreshed(self) -> None:
+        """Have the server look for what is new; other makes of servers cannot be asked to."""
+        if self.options.before_look is not None:
+            await self.options.before_look()
+        if not self._refreshes:
+            return
+        try:
+            await self.ask(Call("POST", _REFRESH, query={"ocsp": True}))
+        except ApiError as error:
+            self._refreshes = error.status not in _CANNOT
 
     async def together(self, *branches: Coroutine[Any, Any, _T]) -> list[_T]:
         """Go all ways to their ends, and give what they gave.

@@ -63,7 +63,7 @@ class Options:
     """How to go about it; times are seconds.
 
     Files in a declaration are relative to `folder`. `before_look` is awaited before each look
-    whether what is waited for has come: a devnet has its servers download there.
+    again whether what is waited for has come.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class Options:
     wait: bool = True
     timeout: float = 600.0
     poll: float = 0.25
-    longest_poll: float = 5.0
+    longest_poll: float = 15.0
     prune: bool = False
     """Unregister and delete clients that are not declared."""
     calls_at_once: int = 8

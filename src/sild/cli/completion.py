@@ -28,15 +28,15 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Print it."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["sild"], shell=asked.shell), end="")
+    print(shellcode(["sild"], shell=asked.shell), end="")
     return 0
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
     """Complete what stands on the command line, if a shell asks for that, and end."""
     if "_ARGCOMPLETE" in os.environ:
-        import argcomplete
+        from argcomplete import autocomplete
 
-        argcomplete.autocomplete(parser)
+        autocomplete(parser)

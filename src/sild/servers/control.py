@@ -124,6 +124,7 @@ class Control:
         self._snapshot = _standing_snapshot(layout.snapshot_file)
         self._usable = UsableCertificates((), None, (), None)
         self._conf_error: str | None = None
+        self._told_generation: str | None = None
         self._renewing = asyncio.Lock()
         # Apart from the other, because a responder may be slow, and rights must not wait for it.
         self._asking = asyncio.Lock()
@@ -296,6 +297,11 @@ class Control:
             raise
         self._conf_error = None
         await self._update()
+        generation = generation_of(self._layout.globalconf)
+        if generation != self._told_generation:
+            # Whoever was registered just now is not to wait until the workers look by themselves.
+            self._told_generation = generation
+            await self._tell_workers()
         return done.expires
 
     def _conf(self) -> CachedConf:
@@ -395,6 +401,9 @@ class Control:
         fresh = replace(wanted, generation=wanted.generation + 1)
         await asyncio.to_thread(write_snapshot, self._layout.snapshot_file, fresh)
         self._snapshot = fresh
+        await self._tell_workers()
+
+    async def _tell_workers(self) -> None:
         for worker in self.workers:
             try:
                 await worker.reload()

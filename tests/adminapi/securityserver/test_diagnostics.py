@@ -145,6 +145,9 @@ async def test_an_authority_that_cannot_be_reached_now_is_no_good(api):
     first, second = await api.get("/diagnostics/timestamping-services")
     assert (first["status_class"], first["error"]["code"]) == ("FAIL", "unknown_host")
     assert (second["status_class"], second["error"]["code"]) == ("FAIL", "network_error")
+    api.made.noted.authorities.note(silent.url, TimestampRefused("the status is rejection"))
+    _, second = await api.get("/diagnostics/timestamping-services")
+    assert second["error"]["code"] == "mlog.timestamper_failed"
 
 
 @pytest.mark.feature("DG-01")

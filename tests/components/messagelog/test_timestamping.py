@@ -70,6 +70,16 @@ async def test_an_authority_that_gives_no_good_time_stamp_is_followed_by_the_nex
     assert SECOND in refused.value.message
 
 
+async def test_what_became_of_each_answer_is_noted():
+    authority, noted = Authority(TWO, {FIRST: STRANGER.response(b"value"), SECOND: TSA}), []
+
+    def note(url, error):
+        noted.append((url, error is None))
+
+    await fetch_timestamp(b"value", asking(authority.approved), authority, note)
+    assert noted == [(FIRST, False), (SECOND, True)]
+
+
 async def test_the_first_authority_that_answers_is_the_last_that_is_asked():
     authority = Authority(TWO, {FIRST: TSA, SECOND: TSA})
     await fetch_timestamp(b"value", asking(authority.approved), authority)

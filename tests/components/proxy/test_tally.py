@@ -48,6 +48,16 @@ def test_what_others_call_their_errors_neither_fills_the_memory_nor_gets_out(tex
     assert all(each.outcome.isascii() and len(each.outcome) <= 151 for each in counted)
 
 
+def test_codes_that_others_make_up_do_not_fill_the_memory():
+    tally = Tally()
+    for number in range(1000):
+        tally.note("provider", "soap", f"made.up_{number}", 0)
+    counted = {each.outcome: each.number for each in tally.counted()}
+    assert len(counted) == 201
+    assert counted["other"] == 800
+    assert counted["made.up_0"] == 1
+
+
 @pytest.mark.parametrize(
     ("outcome", "name"),
     [

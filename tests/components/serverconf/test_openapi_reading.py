@@ -1,5 +1,6 @@
 import contextlib
 import json
+import socket
 
 import pytest
 from hypothesis import given
@@ -135,19 +136,35 @@ def test_paths_that_no_request_can_have_are_left_out_with_a_warning():
     assert any("$ref" in each for each in warnings)
 
 
-@pytest.mark.parametrize(
-    "reference",
-    ["http://127.0.0.1:9/x.json", "file:///etc/passwd", "other.yaml#/x", "gopher://h/", "#/no"],
-)
-def test_what_is_elsewhere_is_not_looked_up_but_warned_of(reference):
+def referring(reference):
+    """A description with a schema that is elsewhere."""
     document = json.loads(api("GET /a"))
-    document["components"] = {"schemas": {"A": {"$ref": reference}}}
-    document["paths"]["/a"]["get"]["responses"]["200"]["content"] = {
-        "text/plain": {"schema": {"$ref": reference}}
-    }
-    found, warnings = read(json.dumps(document).encode())
+    content = {"text/plain": {"schema": {"$ref": reference}}}
+    document["paths"]["/a"]["get"]["responses"]["200"]["content"] = content
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    "reference", ["other.yaml#/x", "gopher://h/", "#/no", "http://[", "data:,x"]
+)
+def test_what_is_elsewhere_is_warned_of(reference):
+    found, warnings = read(referring(reference))
     assert told(found) == ["GET /a"]
     assert len(warnings) == 1
+
+
+def test_what_is_elsewhere_is_not_looked_up(tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "string"}')
+    _, warnings = read(referring(schema.as_uri()))
+    assert len(warnings) == 1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.1)
+        port = listening.getsockname()[1]
+        _, warnings = read(referring(f"http://127.0.0.1:{port}/schema.json"))
+        assert len(warnings) == 1
+        with pytest.raises(TimeoutError):
+            listening.accept()
 
 
 def test_there_are_never_too_many_warnings_nor_too_long_ones():

@@ -112,6 +112,21 @@ async def test_a_response_is_verified_and_kept_on_disk(
     assert status(conf, leaf, again, clock) is OcspStatus.GOOD
 
 
+async def test_what_became_of_each_answer_is_noted(cache, responders, clock, ca, leaf):
+    first, second, third = "http://silent.test/", "http://wrong.test/", "http://good.test/"
+    responders.broken = {first: NetworkError("away"), second: b"no response"}
+    noted = []
+    refresher = OcspRefresher(
+        cache,
+        responders,
+        clock,
+        OcspSettings(),
+        lambda url, error: noted.append((url, error is None)),
+    )
+    await refresher.ask_now(leaf, global_conf(ca, urls=(first, second, third)))
+    assert noted == [(first, False), (second, False), (third, True)]
+
+
 async def test_a_response_is_asked_for_anew_when_the_interval_is_over(
     refresher, ca, leaf, clock, responders
 ):

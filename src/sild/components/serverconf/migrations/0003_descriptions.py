@@ -1,5 +1,7 @@
 """When a description was last read, titles of services, and which endpoints a description made."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -16,9 +18,7 @@ def upgrade() -> None:
     _add("serverconf_endpoint", "generated", sa.Boolean(), sa.false())
 
 
-def _add(
-    table: str, column: str, kind: sa.types.TypeEngine[object], value: sa.ColumnElement[object]
-) -> None:
+def _add(table: str, column: str, kind: sa.types.TypeEngine[Any], value: Any) -> None:
     op.add_column(table, sa.Column(column, kind))
     op.execute(sa.table(table, sa.column(column)).update().values({column: value}))
     with op.batch_alter_table(table) as altered:
