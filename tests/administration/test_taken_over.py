@@ -12,7 +12,7 @@ from administration.taken_over import TakenOver, command, run
 from administration.world import Places
 from components.takeover.builders import PIN
 from servers.old_server import OldServer
-from sild.apiclient.values import Upload
+from sild.apiclient.values import Form, NamedFile
 from sild.components.backup.archive import MANIFEST, Manifest, UnpackLimits, unpack_archive
 from sild.devnet.ports import free_ports
 from sild.model.tokens import KeyUsage
@@ -121,7 +121,7 @@ async def test_backups_are_listed_taken_and_deleted(server):
     made = (await server.ask("POST", "/backups"))["filename"]
     answer = await server.client.call("GET", f"/backups/{made}/download")
     assert answer.content == (server.layout.backups / made).read_bytes()
-    upload = Upload("sent.gpg", answer.content)
+    upload = Form(files={"file": NamedFile("sent.gpg", answer.content)})
     sent = await server.ask("POST", "/backups/upload", upload=upload)
     assert sent["filename"] == "sent.gpg"
     await server.ask("DELETE", "/backups/sent.gpg")

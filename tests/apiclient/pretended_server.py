@@ -191,7 +191,14 @@ class PretendedServer:
         DELETE /keys/{id}
         POST /keys/{id}/csrs"""
         if request.url.path.endswith("csrs"):
+            for key in self.keys:
+                if key["id"] in request.url.path:
+                    asked = {"id": f"R{next(self._ids)}", "owner_id": body.get("member_id")}
+                    key["certificate_signing_requests"].append(asked)
             return Response(b"a request")
+        for key in self.keys:
+            if request.method == "GET" and key["id"] in request.url.path:
+                return key
         if request.method == "DELETE" and "ignore_warnings" not in request.query_params:
             warning = {"code": "auth_key_with_registered_cert_warning", "metadata": ["x"]}
             return JSONResponse({"status": 400, "warnings": [warning]}, 400)

@@ -440,9 +440,8 @@ async def test_a_revoked_certificate_is_replaced_by_one_for_the_same_key(tmp_pat
         mine = world.server.keys[-1]
         assert (mine["label"], len(mine["certificates"])) == ("mine", 1)
         mine["certificates"][0]["ocsp_status"] = "OCSP_RESPONSE_REVOKED"
-        mine["certificate_signing_requests"] = [{"id": "R9", "owner_id": OWNER}]
         outcome = await world.apply(declared)
-        assert outcome.changes[0] == f"import the certificate of signing as {OWNER}"
+        assert outcome.changes[0] == f"make a certificate request for signing as {OWNER}"
         assert len(mine["certificates"]) == 2
 
 

@@ -183,9 +183,9 @@ async def test_what_is_declared_beside_updates_is_what_the_snapshot_says(wired):
     await wired.serve_signer()
     for callers in ((CALLER,), ()) * 5:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(wired.control.activate("none"))
+            tasks.create_task(wired.control.disable("none"))
             tasks.create_task(wired.control.declare(declaration(*callers)))
-            tasks.create_task(wired.control.activate("none"))
+            tasks.create_task(wired.control.disable("none"))
         assert wired.callers == set(callers)
 
 

@@ -179,8 +179,9 @@ def test_a_rehearsal_tells_the_same_and_changes_nothing(old):
 def test_nothing_that_is_there_is_written_over(old):
     old.home.mkdir()
     (old.home / "something").touch()
-    with pytest.raises(HomeNotEmpty, match="not empty"):
-        old.take_over()
+    for rehearse in (False, True):
+        with pytest.raises(HomeNotEmpty, match="new home only"):
+            old.take_over(rehearse=rehearse)
     assert [path.name for path in old.home.iterdir()] == ["something"]
     with pytest.raises(HomeNotEmpty):
         old.take_over(home=old.home / "something")
@@ -479,6 +480,8 @@ def test_signed_backups_are_taken_with_the_key_that_signed(old, gnupg):
         take()
     with pytest.raises(SignatureNotShown, match="cannot be trusted"):
         take(signer_key=strange)
+    with pytest.raises(SignatureNotShown, match=f"signed by {key}, not by"):
+        take(gpg_home=gnupg.directory, signer_key=strange)
     empty = old.directory / "empty"
     empty.mkdir()
     with pytest.raises(SignatureNotShown, match="cannot be trusted"):

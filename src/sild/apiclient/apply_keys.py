@@ -168,9 +168,9 @@ class Keys:
                 made = _json(await self._run.change(what, Call("POST", place, body)))
             else:
                 what = f"make a certificate request for {_named(key, member)}"
-                place = path_of("keys", key_id) + "/csrs"
-                answer = await self._run.change(what, Call("POST", place, asked))
-                return self._ordered(key, key_id, answer.content) if answer else None
+                place = path_of("keys", key_id)
+                await self._run.change(what, Call("POST", f"{place}/csrs", asked))
+                made = None if self._run.dry else _newest(await self._run.get(place))
             if made is None:
                 return None
             key_id, request = made["key"]["id"], made["csr_id"]
@@ -178,10 +178,7 @@ class Keys:
             return None
         place = path_of("keys", key_id, "csrs", request)
         answer = await self._run.ask(Call("GET", place, query={"csr_format": "PEM"}))
-        return self._ordered(key, key_id, answer.content)
-
-    def _ordered(self, key: DeclaredKey, key_id: str, csr: bytes) -> CertificateOrder:
-        return CertificateOrder(key.usage, self._member(key), self._declared.id, key_id, csr)
+        return CertificateOrder(key.usage, member, self._declared.id, key_id, answer.content)
 
     async def _asked(self, key: DeclaredKey) -> Found:
         """What a request is asked for with: the authority, and the fields of its subject."""
@@ -191,44 +188,54 @@ class Keys:
         query: dict[str, str | int | bool] = {"key_usage_type": key.usage}
         if key.usage == SIGNING:
             query |= {"member_id": self._member(key), "is_new_member": True}
-        place = path_of("certificate-authorities", authority) + "/csr-subject-fields"
-        given = {**self._declared.fields, **key.fields}
+        name = authority["name"]
+        place = path_of("certificate-authorities", name) + "/csr-subject-fields"
+        given = {**self._known_fields(key), **self._declared.fields, **key.fields}
         values, missing = {}, []
         for field in await self._run.get(place, query):
-            name = field["id"]
             value = field.get("default_value") or ""
             if not field["read_only"]:
-                value = given.get(name, value)
+                value = given.get(field["id"], value)
             if field["required"] and not value:
-                missing.append(name)
-            values[name] = value
+                missing.append(field["id"])
+            values[field["id"]] = value
         if missing:
             raise ApplyError(
-                f"{authority} wants to know {', '.join(missing)} for"
+                f"{name} wants to know {', '.join(missing)} for"
                 f" {_named(key, self._member(key))}: declare it in `fields`"
             )
         asked = {
             "key_usage_type": key.usage,
-            "ca_name": authority,
-            "csr_format": "PEM",
-            "subject_field_values": {name: value for name, value in values.items() if value},
+            "ca_name": name,
+            "csr_format": authority.get("default_csr_format") or "PEM",
+            "subject_field_values": {each: value for each, value in values.items() if value},
         }
         return asked | ({"member_id": self._member(key)} if key.usage == SIGNING else {})
 
-    async def _authority(self, key: DeclaredKey) -> str:
+    def _known_fields(self, key: DeclaredKey) -> dict[str, str]:
+        """Fields that need not be declared: where the server is found."""
+        address = self._declared.address
+        is_server = key.usage == AUTHENTICATION
+        return {"subjectAltName": address} | ({"CN": address} if is_server else {})
+
+    async def _authority(self, key: DeclaredKey) -> Found:
+        """The certification authority for a key; it may be approved only later."""
         wanted = key.authority or self._declared.authority
-        if wanted is not None:
-            return wanted
-        found = await self._run.get("/certificate-authorities", {"key_usage_type": key.usage})
-        names = [
-            each["name"]
-            for each in found
-            if key.usage == AUTHENTICATION or not each["authentication_only"]
-        ]
-        if len(names) != 1:
-            choice = ", ".join(names) or "there is none"
-            raise ApplyError(f"which certification authority? Declare an `authority`: {choice}")
-        return str(names[0])
+        query = {"key_usage_type": key.usage}
+
+        async def approved() -> list[Found]:
+            return [
+                each
+                for each in await self._run.get("/certificate-authorities", query)
+                if key.usage == AUTHENTICATION or not each["authentication_only"]
+            ]
+
+        found = await self._run.until("any certification authority to be approved", approved) or []
+        fitting = [each for each in found if wanted in (each["name"], None)]
+        if len(fitting) != 1:
+            names = ", ".join(each["name"] for each in found)
+            raise ApplyError(f"which certification authority? Declare an `authority`: {names}")
+        return fitting[0]
 
     async def _sign(self, member: str, certificate: Found | None) -> None:
         """Have a signing certificate in use."""
@@ -339,6 +346,11 @@ def _in_use(certificate: Found) -> bool:
 
 def _of_other(key: DeclaredKey, member: str, certificate: Found) -> bool:
     return key.usage == SIGNING and certificate["owner_id"] != member
+
+
+def _newest(key: Found) -> Found:
+    """A key with the request that was made last."""
+    return {"key": key, "csr_id": key["certificate_signing_requests"][-1]["id"]}
 
 
 def _requested(key: DeclaredKey, member: str, request: Found) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from sild.apiclient.apply_keys import Found
-from sild.apiclient.apply_run import Call, Run
+from sild.apiclient.apply_run import Call, Run, names_unknown
 from sild.apiclient.errors import ApiError
 from sild.apiclient.values import path_of
 
@@ -33,7 +33,7 @@ class Rights:
         try:
             await self._run.change(what, call)
         except ApiError as error:
-            if not (error.code or "").endswith("not_found"):
+            if not names_unknown(error):
                 raise
             self._later.append((what, call))
 

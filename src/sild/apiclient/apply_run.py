@@ -15,8 +15,7 @@ _T = TypeVar("_T")
 Query: TypeAlias = Mapping[str, str | int | bool]
 Look: TypeAlias = Callable[[], Awaitable[bool]]
 _GROWTH = 1.5
-_FAILED = 500
-_LATER = frozenset({404, 409})
+_CONFLICT, _FAILED = 409, 500
 _CANNOT = frozenset({401, 403, 404, 405})
 _REFRESH = "/api/sild/v1/refresh"
 
@@ -210,9 +209,14 @@ class Run:
         self._tell(Event(happening, what))
 
 
+def names_unknown(error: ApiError) -> bool:
+    """Whether a call names what the server does not know, and may know later."""
+    return (error.code or "").endswith("not_found")
+
+
 def _may_pass(error: ApiError) -> bool:
     """Whether the same call may succeed later."""
-    return error.status in _LATER or error.status >= _FAILED
+    return error.status == _CONFLICT or error.status >= _FAILED or names_unknown(error)
 
 
 def _as_one(stopped: list[ApiClientError]) -> ApiClientError:

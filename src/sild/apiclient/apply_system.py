@@ -46,7 +46,15 @@ class System:
                 await self._run.change(what, Call("POST", _STAMPING, _plain(service)))
 
     async def _chosen(self, wanted: str | tuple[str, ...]) -> list[Found]:
-        approved: list[Found] = await self._run.get("/timestamping-services")
+        async def approved_now() -> list[Found]:
+            found: list[Found] = await self._run.get("/timestamping-services")
+            return found
+
+        if not wanted:
+            return []
+        waits = "any time-stamping service to be approved"
+        dry = self._run.dry
+        approved = await approved_now() if dry else await self._run.until(waits, approved_now) or []
         if wanted == "all":
             return approved
         names = (wanted,) if isinstance(wanted, str) else wanted

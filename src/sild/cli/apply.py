@@ -101,7 +101,7 @@ clients:
         disabled: Closed for the summer
 """
 _NOT_UNDERSTOOD, _WAITING, _DIFFERENT = 2, 5, 6
-_SIGNS = {"done": "+", "would": "~", "waits": "…"}
+_SIGNS = {"done": "+", "would": "~", "waits": "waiting:"}
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:

@@ -53,7 +53,7 @@ _AREAS: Mapping[str, str] = {
     "member-classes": "member classes",
     "members": "members",
     "servers": "security servers of the instance",
-    "api-keys": "keys for programs",
+    "api-keys": "keys for programs, which only people give out: log in with --user",
     "me": "who you are to the server",
 }
 OPERATIONS: tuple[Operation, ...] = (

@@ -112,7 +112,10 @@ def _given(asked: argparse.Namespace, config: Path) -> dict[str, Any]:
     """All that is said of the server, by its name in the file."""
     options = {name: getattr(asked, name.replace("-", "_"), None) for name in _NAMES}
     environment = {
-        name: os.environ.get(_PREFIX + name.upper().replace("-", "_")) for name in _NAMES
+        name: os.environ.get(_PREFIX + name.upper().replace("-", "_"))
+        for name in _NAMES
+        # A server's address and its key come together, or a key goes to a stranger.
+        if name != "url"
     }
     said = {name: value for name, value in {**environment, **_said(options)}.items() if value}
     if asked.user:

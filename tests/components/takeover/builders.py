@@ -153,6 +153,7 @@ class CustomDump:
     compressed: bool = True
     algorithm: int | None = None
     piece: int = 4096
+    end: bytes = b"\\.\n\n\n"
     written: io.BytesIO = field(default_factory=io.BytesIO)
 
     def of(self, tables):
@@ -173,7 +174,7 @@ class CustomDump:
         for number, content in enumerate(tables.values(), 2):
             self.written.write(b"\1")
             self._integer(number)
-            self._data(b"".join(map(copy_text, content)) + b"\\.\n\n\n")
+            self._data(b"".join(map(copy_text, content)) + self.end)
         return self.written.getvalue()
 
     def _content(self, number, description, statement, *, data):

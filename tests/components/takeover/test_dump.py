@@ -139,6 +139,13 @@ def test_a_dump_that_is_cut_short_is_refused(form):
         assert "apikey" not in found
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_rows_that_do_not_end_are_refused(compressed):
+    made = CustomDump(compressed=compressed, end=b"")
+    with pytest.raises(BackupUnreadable, match="rows of apikey are cut short"):
+        read(made.of({"apikey": [(1, "x")]}))
+
+
 def test_damaged_compressed_data_is_refused():
     good = CustomDump().of({"apikey": [(n, "x") for n in range(500)]})
     start = good.rindex(zlib.compress(b"")[:2])

@@ -165,7 +165,7 @@ async def download_csr(
     held = await server.certificates.get_key(key_id)
     request = held.get_request(csr_id)
     usage = KeyUsageType((held.key.usage or KeyUsage.AUTHENTICATION).value)
-    pass
+    asked.require(ASK[usage])
     made = await server.tokens.get_request(csr_id)
     return _file(server, request, made, csr_format)
 
