@@ -24,7 +24,6 @@ def say(text):
 
 def until_stopped(name):
     def run():
-        signal.signal(signal.SIGHUP, lambda *_: say(f"{name} reload"))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(say(f"{name} down")))
         say(f"{name} up")
         while True:
@@ -120,14 +119,52 @@ def test_children_of_both_kinds_run_with_their_output_named_and_stop_together(su
     assert "shell was ended by SIGTERM" in run.text
 
 
-def test_an_interrupt_stops_and_a_hang_up_is_passed_on(supervised):
+def test_an_interrupt_stops(supervised):
     run = supervised('[Child("a", until_stopped("a")), Child("b", until_stopped("b"))]')
     run.sees(r"[ab] up", 2)
-    run.send(signal.SIGHUP)
-    run.sees(r"[ab] reload", 2)
     run.send(signal.SIGINT)
     assert run.ends() == 0
     assert len(re.findall(r"[ab] down", run.text)) == 2
+
+
+def test_after_a_hang_up_all_end_in_the_order_of_stopping_and_start_anew(supervised):
+    run = supervised("""[
+        Child("worker", until_stopped("worker"), stage=1),
+        Child("signer", until_stopped("signer"), stage=0),
+        Child("over", Fork(lambda: say("over")), Restart(RestartWhen.NEVER)),
+    ]""")
+    run.sees(r"(worker|signer) up", 2)
+    run.sees("over ended")
+    run.send(signal.SIGHUP)
+    run.sees(r"(worker|signer) up", 4)
+    told = re.findall(r"(worker|signer) (up|down)", run.text)[2:]
+    assert told[:2] == [("worker", "down"), ("signer", "down")]
+    run.send(signal.SIGHUP)
+    run.sees(r"(worker|signer) up", 6)
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+    assert len(re.findall(r"(worker|signer) down", run.text)) == 6
+    assert len(re.findall("over ended", run.text)) == 1
+
+
+def test_what_does_not_end_after_a_hang_up_is_killed_and_started_anew(supervised):
+    run = supervised('[Child("a", Fork(deaf))], stop_timeout=0.1')
+    run.sees("deaf up")
+    run.send(signal.SIGHUP)
+    run.sees("a does not stop and is killed")
+    run.sees("deaf up", 2)
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+
+
+def test_who_is_told_to_stop_while_starting_anew_stops(supervised):
+    run = supervised('[Child("a", Fork(deaf))], stop_timeout=0.5')
+    run.sees("deaf up")
+    run.send(signal.SIGHUP)
+    run.sees("starting everything anew")
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+    assert len(re.findall("deaf up", run.text)) == 1
 
 
 def test_a_child_that_ends_is_started_again_with_growing_waits(supervised):

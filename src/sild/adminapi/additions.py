@@ -15,7 +15,6 @@ ADDITIONS: tuple[Addition, ...] = (
     Addition("*", "response 429 is not published", _LIMITED),
     Addition("*", "response 503 is not published", _LIMITED),
     Addition("*", "response 400 is not published", "a body or parameter may be malformed"),
-    Addition("*", "response 500 is not published", "what is not foreseen is answered, too"),
     Addition("GET /user", "is not published", _PEOPLE),
     Addition("GET /user/roles", "is not published", _PEOPLE),
     Addition("GET /user/permissions", "is not published", _PEOPLE),

@@ -69,7 +69,9 @@ class BackupRestorationStatus(Body):
     hsm_tokens_logged_out: bool
 
 
-@OPERATIONS.get("/backups", "getBackups", permission=Permission.BACKUP_CONFIGURATION, also=())
+@OPERATIONS.get(
+    "/backups", "getBackups", permission=Permission.BACKUP_CONFIGURATION, also=(400, 404, 406)
+)
 async def get_backups(side: Side) -> list[Backup]:
     """List the backups, the newest first."""
     return [Backup.of(each) for each in await side.backups.list()]
@@ -81,7 +83,7 @@ async def get_backups(side: Side) -> list[Backup]:
     permission=Permission.BACKUP_CONFIGURATION,
     event=AuditEvent.BACKUP,
     status=201,
-    also=(400, 409),
+    also=(400, 404, 406, 409),
     blank=(202,),
 )
 async def add_backup(asked: Asked, side: Side) -> Backup:
@@ -97,7 +99,7 @@ async def add_backup(asked: Asked, side: Side) -> Backup:
     permission=Permission.BACKUP_CONFIGURATION,
     event=AuditEvent.UPLOAD_BACKUP,
     status=201,
-    also=(400, 409),
+    also=(400, 404, 406, 409),
     blank=(202,),
 )
 async def upload_backup(
@@ -135,6 +137,7 @@ async def delete_backup(filename: Filename, asked: Asked, side: Side) -> None:
     "downloadBackup",
     permission=Permission.BACKUP_CONFIGURATION,
     gives=_BINARY,
+    also=(400, 404, 406),
 )
 async def download_backup(filename: Filename, side: Side) -> Response:
     """Hand out a backup."""
@@ -146,7 +149,7 @@ async def download_backup(filename: Filename, side: Side) -> Response:
     "restoreBackup",
     permission=Permission.RESTORE_CONFIGURATION,
     event=AuditEvent.RESTORE_BACKUP,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def restore_backup(filename: Filename, asked: Asked, side: Side) -> BackupRestorationStatus:
     """Restore a backup of this server."""

@@ -28,8 +28,16 @@ class Clients:
 
     async def make(self) -> None:
         """Do all of it, clients beside each other; what is registered last needs the keys."""
+        try:
+            await self._make()
+        finally:
+            self._keys.no_more_clients()
+
+    async def _make(self) -> None:
         found = [] if self._run.blank else await self._run.get("/clients")
         known = {client["id"]: client for client in found}
+        for client_id in known:
+            self._keys.note_client(client_id)
         branches = [self._client(each, known.get(each.id)) for each in self._declared.clients]
         if self._run.options.prune:
             declared = {client.id for client in self._declared.clients}
@@ -44,6 +52,7 @@ class Clients:
         is_owner = declared.id == self._declared.owner
         if found is None and not is_owner:
             found = await self._add(declared)
+            self._keys.note_client(declared.id)
             is_new = True
         else:
             is_new = self._run.blank

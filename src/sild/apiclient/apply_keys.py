@@ -10,7 +10,7 @@ from sild.apiclient.apply_secrets import read_secret
 from sild.apiclient.apply_values import CertificateOrder
 from sild.apiclient.declared import AUTHENTICATION, SIGNING, DeclaredKey, DeclaredServer
 from sild.apiclient.declared import DeclaredToken as Token
-from sild.apiclient.declared_reading import keys_of
+from sild.apiclient.declared_reading import keys_of, member_of
 from sild.apiclient.values import Answer, Octets, path_of
 
 _GOOD = "OCSP_RESPONSE_GOOD"
@@ -37,6 +37,19 @@ class Keys:
         signers = (self._member(key) for _, key in self._wanted if key.usage == SIGNING)
         self.signing: Mapping[str, Gate] = {member: Gate() for member in signers}
         self.authenticated = Gate()
+        self._here: Mapping[str, Gate] = {member: Gate() for member in self.signing}
+        self.note_client(declared.owner)
+
+    def note_client(self, client: str) -> None:
+        """A client is here by now: its member may have a signing certificate here."""
+        gate = self._here.get(member_of(client))
+        if gate is not None:
+            gate.open()
+
+    def no_more_clients(self) -> None:
+        """Whoever is no client by now will not be."""
+        for gate in self._here.values():
+            gate.shut()
 
     async def make(self) -> None:
         """Do all of it, keys beside each other."""
@@ -135,6 +148,8 @@ class Keys:
         """A certificate for a key that has none."""
         member = self._member(key)
         named = _named(key, member)
+        if key.usage == SIGNING and not await self._here[member].passed():
+            raise ApplyError(f"{named} is declared, and no client of {member} is here")
         order = await self._order(token, key, found)
         if order is None:
             await self._run.change(f"get and import a certificate for {named}", Call("POST", ""))

@@ -17,7 +17,8 @@ Runs a whole security server in the foreground: a signer that holds the keys, co
 the global configuration, OCSP responses and the message log up to date and answers the management
 API (port 4000), and workers, which exchange messages. Settings are read from HOME/sild.toml and
 from the environment, SILD_<SECTION>_<NAME>. Stop it with Ctrl-C or SIGTERM; running messages are
-finished first. SIGHUP starts its processes anew, one after the other, with the settings of now.
+finished first. SIGHUP finishes them, too, and starts its processes anew with the settings of now,
+but for how many workers there are.
 
 A new server has no accounts. Make one, start it, and declare what it is to be:
 

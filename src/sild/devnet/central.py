@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_pem_x509_certificates
-
+from sild.adminapi.centralserver.management_service import WSDL_PATH
 from sild.apiclient.client import ApiClient
-from sild.apiclient.errors import ApiError, ApiUnreachable
-from sild.apiclient.values import Form, Login, NamedFile, Patience, Pin, Server
+from sild.apiclient.errors import ApiError
+from sild.apiclient.values import Form, NamedFile
+from sild.devnet.administrator import Administrator
 from sild.devnet.authorities import Authorities
 from sild.devnet.errors import DevnetError
 from sild.devnet.process import start_server, stop_server
 from sild.devnet.topology import Topology
 from sild.model.registration import RequestStatus
-from sild.protocol.algorithms import DigestAlgorithm
 from sild.protocol.globalconf.shared_parameters import CertificationService, OcspResponderEntry
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.files import make_private_directory, write_private
 from sild.servers.central_layout import CentralLayout
 
-USER, PASSWORD = "devnet", "Devnet-password-0001"
 _PIN = "Devnet-PIN-0001"
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -59,7 +56,7 @@ class RunningCentral:
         self.plan = plan
         self.layout = CentralLayout(plan.home)
         self.process: asyncio.subprocess.Process | None = None
-        self._client: ApiClient | None = None
+        self._administrator = Administrator(self.api_url, self.layout.api_tls)
 
     @property
     def configuration_url(self) -> str:
@@ -78,18 +75,19 @@ class RunningCentral:
         return f"https://{host}/managementservice/manage/"
 
     @property
+    def management_wsdl(self) -> str:
+        """Where the management services are described."""
+        return f"http://{self.plan.address}:{self.plan.ports.configuration}{WSDL_PATH}"
+
+    @property
     def client(self) -> ApiClient:
         """Who has every role."""
-        if self._client is None:
-            message = "the Central Server is not up yet"
-            raise DevnetError(message)
-        return self._client
+        return self._administrator.client
 
     async def start(self) -> None:
         """Start the server's processes."""
         make_private_directory(self.layout.home)
-        user_file = self.layout.home / "first-user"
-        write_private(user_file, f"{USER}:{PASSWORD}".encode())
+        user_file = Administrator.write_first_user(self.layout.home)
         pin_file = self.layout.home / "token-pin"
         write_private(pin_file, _PIN.encode())
         write_private(self.layout.settings_file, self._settings(user_file, pin_file).encode())
@@ -133,31 +131,15 @@ class RunningCentral:
         while loop.time() < deadline:
             if self.process is not None and self.process.returncode is not None:
                 break
-            if await self._answers():
+            if await self._administrator.is_answered():
                 return
             await asyncio.sleep(_POLL_SECONDS)
         log = self.layout.home / "server.log"
         raise DevnetError(f"the Central Server did not start; its log is {log}")
 
-    async def _answers(self) -> bool:
-        if not self.layout.api_tls.exists():
-            return False
-        if self._client is None:
-            (certificate,) = load_pem_x509_certificates(self.layout.api_tls.read_bytes())
-            pin = DigestAlgorithm.SHA256.digest(certificate.public_bytes(Encoding.DER))
-            credentials = Login(USER, PASSWORD)
-            server = Server(self.api_url, Pin(pin), credentials, Patience(connect=2.0))
-            self._client = ApiClient(server)
-        try:
-            await self._client.call("GET", "/system/version")
-        except ApiUnreachable:
-            return False
-        return True
-
     async def stop(self) -> None:
         """Stop the server and wait for its end."""
-        if self._client is not None:
-            await self._client.close()
+        await self._administrator.close()
         await stop_server(self.process)
 
 
@@ -169,7 +151,17 @@ class GoverningAuthority:
         self._topology = topology
 
     async def found(self, authorities: Authorities) -> bytes:
-        """Make the instance, and give the anchor that its servers start from."""
+        """Make the instance, unless it is there; give the anchor that its servers start from."""
+        status = await self._central.client.call("GET", "/initialization/status")
+        if not status.json["instance_identifier"]:
+            await self._make_instance(authorities)
+        await self.publish()
+        answer = await self._central.client.call(
+            "GET", "/configuration-sources/INTERNAL/anchor/download"
+        )
+        return answer.content
+
+    async def _make_instance(self, authorities: Authorities) -> None:
         topology = self._topology
         await self._post("/initialization", {
             "software_token_pin": _PIN,
@@ -184,11 +176,6 @@ class GoverningAuthority:
         await self._register_members()
         provider = {"service_provider_id": topology.management.encoded}
         await self._call("PATCH", "/management-services-configuration", provider)
-        await self.publish()
-        answer = await self._central.client.call(
-            "GET", "/configuration-sources/INTERNAL/anchor/download"
-        )
-        return answer.content
 
     async def _register_members(self) -> None:
         topology = self._topology
@@ -251,7 +238,8 @@ class GoverningAuthority:
             for request in found.json["items"]:
                 await client.call("POST", f"/management-requests/{request['id']}/approval")
                 count += 1
-        await self.publish()
+        if count:
+            await self.publish()
         return count
 
     async def register_provider(self, server: SecurityServerId) -> None:

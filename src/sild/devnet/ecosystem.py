@@ -1,8 +1,7 @@
 """Bring a topology up on this machine: authorities, configuration, servers, services, callable.
 
-Everything goes through what people have: settings files, the anchor, the local administration of
-each security server, and the Central Server's management API, whose administrator approves what
-the servers ask for.
+Everything goes through what people have: settings files, and the management APIs. Each security
+server is declared, and made so by its administrator; the Central Server's approves what they ask.
 """
 
 import asyncio
@@ -14,32 +13,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from sild.components.serverconf.declaration import ServerDeclaration
-from sild.components.signer.certificates import RequestOrder
+from sild.devnet.administrator import Administrator
 from sild.devnet.authorities import Authorities
-from sild.devnet.central import (
-    PASSWORD,
-    USER,
-    CentralPlan,
-    CentralPorts,
-    GoverningAuthority,
-    RunningCentral,
-)
-from sild.devnet.declared import (
-    authorities_settings,
-    declaration_of,
-    request_fields,
-    with_management,
-)
+from sild.devnet.central import CentralPlan, CentralPorts, GoverningAuthority, RunningCentral
+from sild.devnet.declared import PIN_FILE, Around, authorities_settings
+from sild.devnet.founding import Founding
 from sild.devnet.ports import free_ports
 from sild.devnet.providers import PROVIDERS, provider_app
 from sild.devnet.running import Ports, RunningServer
 from sild.devnet.serving import Served, serve_app
+from sild.devnet.soap_descriptions import describing
 from sild.devnet.topology import PlannedServer, Topology
-from sild.model.tokens import SOFT_TOKEN_ID, CertificateStatus, Key, KeyUsage
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import Certificate
-from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.files import make_private_directory, write_private
 
@@ -129,16 +115,8 @@ class Ecosystem:
         await self._start_authorities()
         await self._start_providers()
         self._progress("a test CA with its OCSP responder and time-stamping authority")
-        async with asyncio.TaskGroup() as tasks:
-            founding = tasks.create_task(self._found())
-            for server in self.servers.values():
-                tasks.create_task(self._make_keys(server))
-        for server in self.servers.values():
-            write_private(server.layout.anchor_file, founding.result())
-        async with asyncio.TaskGroup() as tasks:
-            for server in self.servers.values():
-                tasks.create_task(self._set_up(server))
-        await self._register()
+        await self._bring_up()
+        await self._all_of(RunningServer.refresh)
         await self._break()
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
@@ -183,9 +161,8 @@ class Ecosystem:
         for name in PROVIDERS:
             server = self._server_calling(name)
             if server is not None:
-                served = await serve_app(
-                    provider_app(name, self._clock), server.address, self.ports.providers
-                )
+                app = describing(provider_app(name, self._clock))
+                served = await serve_app(app, server.address, self.ports.providers)
                 await self._keep(served)
                 self._provider_urls[name] = served.url
 
@@ -209,7 +186,7 @@ class Ecosystem:
 
     def _write_settings(self, server: RunningServer) -> None:
         plan, ports, address = self.plan, self.ports, server.plan.address
-        pin_file = server.layout.home / "token-pin"
+        pin_file = server.layout.home / PIN_FILE
         write_private(pin_file, _PIN.encode())
         proxy = {
             "connector-host": _toml(address),
@@ -222,8 +199,7 @@ class Ecosystem:
         }
         if plan.exchange_logs:
             proxy["exchange-log"] = _toml(str(server.exchange_log))
-        user_file = server.layout.home / "first-user"
-        write_private(user_file, f"{USER}:{PASSWORD}".encode())
+        user_file = Administrator.write_first_user(server.layout.home)
         sections = {
             "listeners": {"listen-address": _toml(address), "api-port": str(ports.api)},
             "admin-api": {"rate-limit-enabled": "false"},
@@ -237,7 +213,11 @@ class Ecosystem:
             "proxy": proxy,
             "anti-dos": dict(plan.anti_dos),
             "message-log": dict(plan.message_log),
-            "signer": dict(plan.signer),
+            "signer": {
+                "signing-key-algorithm": _toml(server.plan.signing_key.value),
+                "authentication-key-algorithm": _toml(server.plan.authentication_key.value),
+                **dict(plan.signer),
+            },
             "ocsp": {"ocsp-retry-delay": str(plan.intervals.retry)},
             "configuration-client": {
                 "update-interval": str(plan.intervals.configuration),
@@ -250,122 +230,35 @@ class Ecosystem:
         )
         write_private(server.layout.settings_file, text.encode())
 
-    async def _make_keys(self, server: RunningServer) -> None:
-        """What an administrator does on a new server before there is any configuration."""
-        await server.administrable()
-        signer, plan = server.signer, server.plan
-        if not (await signer.token(SOFT_TOKEN_ID)).initialized:
-            await signer.initialize(_PIN)
-        if not (await signer.token(SOFT_TOKEN_ID)).logged_in:
-            await signer.login(SOFT_TOKEN_ID, _PIN)
-        await server.control.declare(self._declaration(server))
-        if (await signer.token(SOFT_TOKEN_ID)).keys:
-            return
-        for member in plan.signers:
-            label, usage = _label(member), KeyUsage.SIGNING
-            await signer.generate_key(SOFT_TOKEN_ID, label, usage, plan.signing_key)
-        usage = KeyUsage.AUTHENTICATION
-        await signer.generate_key(SOFT_TOKEN_ID, _AUTH_LABEL, usage, plan.authentication_key)
-
-    async def _set_up(self, server: RunningServer) -> None:
-        """Everything else: the configuration, and a certificate for each key without one."""
-        await server.control.refresh()
-        signers = {_label(member): member for member in server.plan.signers}
-        for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
-            if key.certificates:
-                continue
-            if key.usage is KeyUsage.AUTHENTICATION:
-                await self._auth_certificate(server, key)
-            else:
-                await self._sign_certificate(server, key, signers[key.label])
-        self._progress(f"security server {server.plan.id.short} at {server.plan.address}")
-
-    async def _sign_certificate(self, server: RunningServer, key: Key, member: ClientId) -> None:
-        certificate = await self._certificate(server, key, member)
-        self._made(member, certificate)
-        await server.control.import_certificate(certificate.der)
-
-    async def _auth_certificate(self, server: RunningServer, key: Key) -> None:
-        certificate = await self._certificate(server, key, server.plan.id.owner)
-        entry = await server.control.import_certificate(certificate.der)
-        await server.control.activate(entry.sha256)
-        self._made(server.plan.id, certificate)
-
     def _made(self, of: ClientId | SecurityServerId, certificate: Certificate) -> None:
         """Note a certificate that was made for a member or a server."""
         self._certificates.append((of, certificate))
 
-    def _declaration(self, server: RunningServer) -> ServerDeclaration:
-        """What the server is to offer, the management services among it where it carries them."""
-        declared = declaration_of(self.topology, server.plan, self._provider_urls)
-        management = self.topology.management
-        return replace(
-            declared,
-            clients=tuple(
-                with_management(client, self.central.management_url)
-                if client.id == management
-                else client
-                for client in declared.clients
-            ),
-        )
-
-    async def _certificate(self, server: RunningServer, key: Key, member: ClientId) -> Certificate:
-        topology = self.topology
-        signing = key.usage is KeyUsage.SIGNING
-        usage = KeyUsage.SIGNING if signing else KeyUsage.AUTHENTICATION
-        order = RequestOrder(
-            key.id,
-            server.plan.id,
-            topology.profile.value,
-            member,
-            topology.get_member(member).name,
-            request_fields(topology, server.plan, usage),
-        )
-        request = await server.signer.generate_request(order)
-        use = CertificateUse.SIGNING if signing else CertificateUse.AUTHENTICATION
-        return self.authorities.ca.sign_request(request.der, use)
-
-    async def _register(self) -> None:
-        """What servers ask of the Central Server, and its administrator approves."""
+    async def _bring_up(self) -> None:
+        """Make the instance and its servers what the topology says."""
         async with asyncio.TaskGroup() as tasks:
+            founding = tasks.create_task(self._found())
             for server in self.servers.values():
-                tasks.create_task(self._register_certificates(server))
-        await self.authority.approve_waiting()
-        carrier = self.server_of(self.topology.management)
-        await self.authority.register_provider(carrier.plan.id)
-        self._progress("every security server registered, and its certificate approved")
-        await carrier.carries(self.topology.management)
-        # Published by now, so that who downloads after this knows the way there.
-        await self._all_of(RunningServer.authenticated)
-        await self._all_of(RunningServer.ready)
-        await self._all_of(RunningServer.refresh)
-        async with asyncio.TaskGroup() as tasks:
-            for server in self.servers.values():
-                tasks.create_task(self._register_clients(server))
-        await self.authority.approve_waiting()
-        await self._all_of(RunningServer.registered)
-        await self._all_of(RunningServer.refresh)
-        self._progress("their clients registered through the management services")
+                tasks.create_task(server.administrable())
+        central = self.central
+        around = Around(self._provider_urls, central.management_url, central.management_wsdl)
+        made = Founding(self.topology, self.authorities, self.authority, around, self._made)
+        carrier = self.server_of(self.topology.management).plan.id
+        async with asyncio.TaskGroup() as approval:
+            approving = approval.create_task(made.approve(carrier))
+            async with asyncio.TaskGroup() as tasks:
+                for server in self.servers.values():
+                    tasks.create_task(self._make(server, made, founding.result()))
+            approving.cancel()
+
+    async def _make(self, server: RunningServer, founding: Founding, anchor: bytes) -> None:
+        await founding.found(server, anchor)
+        self._progress(f"security server {server.plan.id.short} at {server.plan.address}")
 
     async def _all_of(self, what: Callable[[RunningServer], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers.values():
                 tasks.create_task(what(server))
-
-    async def _register_certificates(self, server: RunningServer) -> None:
-        await server.signing()
-        for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
-            for entry in key.certificates:
-                saved = entry.status is CertificateStatus.SAVED
-                if saved and key.usage is KeyUsage.AUTHENTICATION:
-                    await server.registration.register_certificate(
-                        entry.sha256, server.plan.address
-                    )
-
-    async def _register_clients(self, server: RunningServer) -> None:
-        for client in await server.clients_to_register():
-            if client != self.topology.management:
-                await server.registration.register_client(client, None)
 
     async def _break(self) -> None:
         """Make what the topology says is broken, so: when all was well once."""
@@ -382,8 +275,3 @@ class Ecosystem:
             self.authorities.tsas[name].silent = True
         if revoked or faults:
             await self._all_of(RunningServer.ask_ocsp)
-
-
-def _label(member: ClientId) -> str:
-    """What the key is called that signs for a member."""
-    return f"sign {member.member_class} {member.member_code}"

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sild.apiclient.client import ApiClient
 from sild.components.signer.rpc import SignerForControl
 from sild.components.signer.rpc import connect_control as connect_signer
+from sild.devnet.administrator import Administrator
 from sild.devnet.errors import DevnetError
 from sild.devnet.process import start_server, stop_server
 from sild.devnet.topology import PlannedServer
@@ -46,6 +48,8 @@ class RunningServer:
         self.layout = Layout(home)
         self.ports = ports
         self.process: asyncio.subprocess.Process | None = None
+        url = f"https://{plan.address}:{ports.api}"
+        self._administrator = Administrator(url, self.layout.api_tls)
         self.signer: SignerForControl = connect_signer(self.layout.signer_admin_socket)
         self.control: ControlCalls = connect_rpc(
             self.layout.control_socket,
@@ -77,6 +81,11 @@ class RunningServer:
         """Where information systems call, with TLS."""
         return f"https://{self.plan.address}:{self.ports.https}"
 
+    @property
+    def client(self) -> ApiClient:
+        """Who administers it by its API; raises DevnetError before it is up."""
+        return self._administrator.client
+
     async def start(self) -> None:
         """Start the server's processes."""
         self.process = await start_server("security-server", self.layout.home)
@@ -85,6 +94,7 @@ class RunningServer:
         """Stop the server and wait for its end."""
         for client in (self.signer, self.control, self.registration, self.worker):
             close_rpc(client)
+        await self._administrator.close()
         await stop_server(self.process)
 
     async def ready(self) -> None:
@@ -92,7 +102,7 @@ class RunningServer:
         await self._until(self._is_ready, "become ready")
 
     async def administrable(self) -> None:
-        """Come back when the signer and control answer."""
+        """Come back when the signer, control and the API answer."""
         await self._until(self._is_administrable, "start")
 
     async def refresh(self) -> None:
@@ -152,7 +162,7 @@ class RunningServer:
     async def _is_administrable(self) -> bool:
         await self.signer.tokens()
         await self.control.status()
-        return True
+        return await self._administrator.is_answered()
 
     async def _until(self, question: Callable[[], object], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS

@@ -134,9 +134,9 @@ class _Process:
 class Supervisor:
     """Keeps children running until it is told to stop by SIGTERM or SIGINT.
 
-    SIGHUP is passed on. A stage that has not ended `stop_timeout` seconds after it was asked to is
-    killed; a second SIGTERM kills all. Children get a session of their own, and are killed with
-    the supervisor.
+    After SIGHUP everything is stopped in the same order, and started anew. A stage that has not
+    ended `stop_timeout` seconds after it was asked to is killed; a second SIGTERM kills all.
+    Children get a session of their own, and are killed with the supervisor.
     """
 
     def __init__(
@@ -156,6 +156,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
         self._stopping = False
+        self._renewed: list[_Process] = []
         self._stopping_stage: int | None = None
         self._kill_at: float | None = None
         self._prctl = ctypes.CDLL(None).prctl
@@ -297,16 +298,21 @@ class Supervisor:
         if number is signal.SIGCHLD:
             self._reap()
         elif number is signal.SIGHUP:
-            for process in self._processes:
-                self._signal(process, signal.SIGHUP)
+            self._begin_anew()
         elif number in _STOPPING and not self._stopping:
             _LOG.info("stopping, for %s came", number.name)
             self._stopping = True
+            self._renewed = []
             for process in self._processes:
                 process.due = None
         elif number in _STOPPING:
             for process in self._processes:
                 self._signal(process, signal.SIGKILL)
+
+    @property
+    def _ending(self) -> bool:
+        """Whether children are to end, for good or to be started anew."""
+        return self._stopping or bool(self._renewed)
 
     def _reap(self) -> None:
         for process in self._processes:
@@ -319,8 +325,8 @@ class Supervisor:
             # What it started and left behind goes with it.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-            process.ended(code, self._clock.monotonic(), stopping=self._stopping)
-            level = logging.INFO if self._stopping and code == 0 else logging.WARNING
+            process.ended(code, self._clock.monotonic(), stopping=self._ending)
+            level = logging.INFO if self._ending and code == 0 else logging.WARNING
             _LOG.log(level, "%s %s", process.child.name, _told(code))
 
     def _pass_on(self, descriptor: int, process: _Process) -> bool:
@@ -344,11 +350,27 @@ class Supervisor:
 
     # Stopping
 
+    def _begin_anew(self) -> None:
+        """Let everything that runs, or is about to, end and start again."""
+        if self._ending:
+            return
+        _LOG.info("starting everything anew, for SIGHUP came")
+        self._renewed = [p for p in self._processes if p.pid is not None or p.due is not None]
+        for process in self._renewed:
+            process.due = None
+
+    def _start_anew(self) -> None:
+        for process in self._renewed:
+            process.due, process.wait = self._clock.monotonic(), process.child.restart.first
+        self._renewed = []
+        self._stopping_stage = self._kill_at = None
+
     def _stop_next_stage(self) -> None:
-        if not self._stopping:
+        if not self._ending:
             return
         running = [process for process in self._processes if process.pid is not None]
         if not running:
+            self._start_anew()
             return
         now = self._clock.monotonic()
         stage = running[-1].child.stage

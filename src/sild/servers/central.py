@@ -5,7 +5,6 @@ configuration, and its distribution.
 """
 
 import logging
-import signal
 from contextlib import AsyncExitStack
 
 from sild.adminapi.application import Services, make_application
@@ -38,7 +37,7 @@ from sild.servers.central_parts import Around, make_parts, start_anew
 from sild.servers.central_settings import CentralServerSettings
 from sild.servers.doors import API_CONNECTIONS, CannotListen, Door, Doors, door_context
 from sild.servers.internal_tls import read_internal_tls
-from sild.servers.processes import STOPPING, run_until_stopped
+from sild.servers.processes import run_until_stopped
 
 _LOG = logging.getLogger(__name__)
 
@@ -181,5 +180,4 @@ async def _run(layout: CentralLayout, settings: CentralServerSettings) -> None:
         process = CentralProcess(layout, settings, database, fetcher)
         opened.push_async_callback(process.close)
         await process.open()
-        # After SIGHUP the supervisor starts it again, with what is on the disk by then.
-        await run_until_stopped(process.run, (*STOPPING, signal.SIGHUP))
+        await run_until_stopped(process.run)

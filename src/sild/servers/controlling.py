@@ -1,12 +1,13 @@
 """The control process: control, the sockets on which it is asked, and administration."""
 
 import asyncio
+import logging
 import shutil
-import signal
 from contextlib import AsyncExitStack
 
 from sild.components.messagelog.settling import SettleCalls
 from sild.components.registration.acts import Registration
+from sild.model.refusals import Refusal
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import make_private_directory
 from sild.runtime.rpc import serve_rpc
@@ -17,14 +18,31 @@ from sild.servers.databases import open_configuration, open_message_database
 from sild.servers.document_calls import DOCUMENT_OPTIONS, DocumentCalls
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
-from sild.servers.processes import STOPPING, run_until_stopped
+from sild.servers.processes import run_until_stopped
 from sild.servers.registering import REGISTRATION_OPTIONS, RegistrationCalls
-from sild.servers.server_parts import Around
+from sild.servers.server_backups import finish_server_restoration
+from sild.servers.server_parts import Around, start_anew
 from sild.servers.settings import SecurityServerSettings
 
+_LOG = logging.getLogger(__name__)
 
-async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
-    """Control's main coroutine."""
+
+async def run_control(layout: Layout, settings: SecurityServerSettings) -> int:
+    """Control's main coroutine; gives the exit code."""
+    try:
+        finished = await finish_server_restoration(layout, settings)
+    except Refusal as error:
+        _LOG.error("%s", error)
+        return 1
+    if finished:
+        # The end of this process's predecessor interrupted it: all others hold what was before.
+        start_anew()
+    else:
+        await _run(layout, settings)
+    return 0
+
+
+async def _run(layout: Layout, settings: SecurityServerSettings) -> None:
     async with AsyncExitStack() as opened:
         databases = Databases(
             await opened.enter_async_context(open_configuration(layout, settings)),
@@ -42,8 +60,7 @@ async def run_control(layout: Layout, settings: SecurityServerSettings) -> None:
                 tasks.create_task(control.run())
                 tasks.create_task(administration.run())
 
-        # After SIGHUP the supervisor starts it again, with what is on the disk by then.
-        await run_until_stopped(run, (*STOPPING, signal.SIGHUP))
+        await run_until_stopped(run)
 
 
 async def _serve_processes(

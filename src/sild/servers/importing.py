@@ -139,7 +139,8 @@ def _install(made: Path, home: Path) -> None:
     try:
         made.replace(home)
     except OSError as error:
-        raise HomeNotEmpty(f"{home} cannot be made: {error.strerror}") from error
+        mounted = ": it is mounted, so name a directory in it" if home.is_mount() else ""
+        raise HomeNotEmpty(f"{home} cannot be made: {error.strerror}{mounted}") from error
     sync_directory(home.parent)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets
 from sild.runtime.logs import configure_logs
+from sild.runtime.settings import SettingsError
 from sild.runtime.supervise import Child, Fork, Supervisor
 from sild.servers.internal_tls import make_internal_tls
 from sild.servers.layout import Layout
@@ -38,7 +40,7 @@ def run_security_server(home: Path) -> int:
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_home(layout, settings)
-    if code := run_apart(partial(_migrations, layout, settings), _PRELOADED):
+    if code := run_apart(partial(_prepare, layout, settings), _PRELOADED):
         return code
     pins = KeptSecrets.open(os.environ)
     children = [
@@ -59,21 +61,28 @@ def run_security_server(home: Path) -> int:
     return 0
 
 
-def _migrations(layout: Layout, settings: SecurityServerSettings) -> int:
-    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - for this process alone
-    from sild.servers.databases import migrate_databases  # noqa: PLC0415 - so is this
+def _prepare(layout: Layout, settings: SecurityServerSettings) -> int:
+    """Bring the databases up to date, and the files too where a restoration was interrupted."""
+    from sild.model.refusals import Refusal  # noqa: PLC0415 - for this process alone
+    from sild.runtime.database import DatabaseError  # noqa: PLC0415 - so is this
+    from sild.servers.databases import migrate_databases  # noqa: PLC0415 - and this
+    from sild.servers.server_backups import finish_server_restoration  # noqa: PLC0415 - and this
+
+    async def prepare() -> None:
+        await migrate_databases(layout, settings)
+        await finish_server_restoration(layout, settings)
 
     try:
-        migrating = partial(migrate_databases, layout, settings)
-        return run_process("migrations", settings.logs, migrating)
-    except DatabaseError as error:
-        _LOG.error("%s", error)
+        return run_process("preparation", settings.logs, prepare)
+    except (DatabaseError, Refusal) as error:
+        _LOG.error("the server is not started: %s", error)
         return 1
 
 
 def _signer(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.signer import run_signer  # noqa: PLC0415 - preloaded by the supervisor
 
+    settings = _current(layout, settings)
     return run_process("signer", settings.logs, partial(run_signer, layout, settings, pins))
 
 
@@ -81,6 +90,7 @@ def _control(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets
     from sild.servers.controlling import run_control  # noqa: PLC0415 - preloaded by the supervisor
 
     pins.let_go()
+    settings = _current(layout, settings)
     return run_process("control", settings.logs, partial(run_control, layout, settings))
 
 
@@ -90,6 +100,21 @@ def _worker(
     from sild.servers.worker import run_worker  # noqa: PLC0415 - preloaded by the supervisor
 
     pins.let_go()
+    settings = _current(layout, settings)
     return run_process(
         f"worker-{number}", settings.logs, partial(run_worker, layout, settings, number)
     )
+
+
+def _current(layout: Layout, started: SecurityServerSettings) -> SecurityServerSettings:
+    """The settings as they are now, for a process that starts: others may have been restored.
+
+    How many workers there are is the supervisor's, and stays until the server is started again.
+    """
+    try:
+        settings = read_server_settings(layout)
+    except SettingsError as error:
+        _LOG.error("the settings of before are used, for those of now are not usable: %s", error)
+        return started
+    workers = started.server.workers
+    return replace(settings, server=replace(settings.server, workers=workers))

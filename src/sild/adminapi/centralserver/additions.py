@@ -9,6 +9,7 @@ _STATE = "the state may not let it be done, and existing clients are answered so
 _UNCHANGED = "existing clients leave it out where there is none, or it is to stay"
 _NO_PROVIDER = "there may be no provider, or none that is a client yet"
 _IDENTIFIER = "what is blank or longer is no identifier, and refused whatever is published"
+_BACKUPS = "it is published of a security server, and backups are the same of both"
 _COLUMN = "no text of the registry is longer, and a blank one says nothing"
 
 _REQUESTS = "* /management-requests"
@@ -16,6 +17,7 @@ _PROVIDER = "* /management-services-configuration*"
 
 ADDITIONS: tuple[Addition, ...] = (
     *OF_EVERY_API,
+    Addition("*", "response 500 is not published", "what is not foreseen is answered, too"),
     Addition("POST /initialization", "response 200 is not published", _EARLY),
     Addition("POST /initialization", "response 409 is not published", _STATE),
     Addition("POST *signing-keys", "response 200 is not published", _EARLY),
@@ -49,6 +51,8 @@ ADDITIONS: tuple[Addition, ...] = (
         "response *.created_at is not published",
         "a security server says it, and a file's name is no moment",
     ),
+    Addition("* /backups*", "response 404 is not published", _BACKUPS),
+    Addition("* /backups*", "response 406 is not published", _BACKUPS),
     Addition(_PROVIDER, "response 200.security_server_id is not required", _NO_PROVIDER),
     Addition(_PROVIDER, "response 200.service_provider_name is not required", _NO_PROVIDER),
     Addition(_REQUESTS, "query parameter query has maxLength 255*", _COLUMN),

@@ -21,7 +21,7 @@ class BackupExt(Backup):
     permission=Permission.BACKUP_CONFIGURATION,
     event=AuditEvent.BACKUP,
     status=201,
-    also=(400, 409),
+    also=(400, 404, 406, 409),
     blank=(202,),
 )
 async def add_backup_ext(asked: Asked, side: Side) -> BackupExt:

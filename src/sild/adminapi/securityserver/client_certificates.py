@@ -32,6 +32,7 @@ Hash = Annotated[
     "/clients/{id}/sign-certificates",
     "getClientSignCertificates",
     permission=Permission.VIEW_CLIENT_DETAILS,
+    also=(400, 404, 406),
 )
 async def get_client_sign_certificates(
     client: ClientPath, server: Served
@@ -46,6 +47,7 @@ async def get_client_sign_certificates(
     "/clients/{id}/tls-certificates",
     "getClientTlsCertificates",
     permission=Permission.VIEW_CLIENT_INTERNAL_CERTS,
+    also=(400, 404, 406),
 )
 async def get_client_tls_certificates(
     client: ClientPath, server: Served
@@ -61,7 +63,7 @@ async def get_client_tls_certificates(
     permission=Permission.ADD_CLIENT_INTERNAL_CERT,
     event=AuditEvent.ADD_CLIENT_INTERNAL_CERT,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def add_client_tls_certificate(
     client: ClientPath, body: File, asked: Asked, server: Served
@@ -78,6 +80,7 @@ async def add_client_tls_certificate(
     "/clients/{id}/tls-certificates/{hash}",
     "getClientTlsCertificate",
     permission=Permission.VIEW_CLIENT_INTERNAL_CERT_DETAILS,
+    also=(400, 404, 406),
 )
 async def get_client_tls_certificate(
     client: ClientPath, sha256: Hash, server: Served

@@ -14,7 +14,7 @@ from sild.model.services import ClientEvent, ClientStatus
 
 OPERATIONS = Operations("clients")
 
-_STATUSES = (400, 404, 409)
+_STATUSES = (400, 404, 406, 409)
 
 
 @OPERATIONS.put(

@@ -34,7 +34,7 @@ class ConnectionTypeRequired(BadRequest):
     code = "connection_type_required"
 
 
-@OPERATIONS.get("/clients", "findClients", permission=Permission.VIEW_CLIENTS)
+@OPERATIONS.get("/clients", "findClients", permission=Permission.VIEW_CLIENTS, also=(400, 404, 406))
 async def find_clients(  # noqa: PLR0913 - the search has these parameters
     server: Served,
     *,
@@ -71,7 +71,7 @@ async def find_clients(  # noqa: PLR0913 - the search has these parameters
     permission=Permission.ADD_CLIENT,
     event=AuditEvent.ADD_CLIENT,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def add_client(body: ClientAdd, asked: Asked, server: Served) -> Client:
     """Add a client."""
@@ -93,7 +93,9 @@ async def add_client(body: ClientAdd, asked: Asked, server: Served) -> Client:
     return Client.of(await server.clients.get(added.id))
 
 
-@OPERATIONS.get("/clients/{id}", "getClient", permission=Permission.VIEW_CLIENT_DETAILS)
+@OPERATIONS.get(
+    "/clients/{id}", "getClient", permission=Permission.VIEW_CLIENT_DETAILS, also=(400, 404, 406)
+)
 async def get_client(client: ClientPath, server: Served) -> Client:
     """Show a client."""
     shown = await server.clients.get(client_from_encoded(client))
@@ -105,6 +107,7 @@ async def get_client(client: ClientPath, server: Served) -> Client:
     "updateClient",
     permission=Permission.EDIT_CLIENT_INTERNAL_CONNECTION_TYPE,
     event=AuditEvent.SET_CONNECTION_TYPE,
+    also=(400, 404, 406),
 )
 async def update_client(
     client: ClientPath, body: ConnectionTypeWrapper, asked: Asked, server: Served
@@ -133,7 +136,12 @@ async def delete_client(client: ClientPath, asked: Asked, server: Served) -> Non
     await server.clients.remove(removed)
 
 
-@OPERATIONS.get("/clients/{id}/orphans", "getClientOrphans", permission=Permission.DELETE_CLIENT)
+@OPERATIONS.get(
+    "/clients/{id}/orphans",
+    "getClientOrphans",
+    permission=Permission.DELETE_CLIENT,
+    also=(400, 404, 406),
+)
 async def get_client_orphans(client: ClientPath, server: Served) -> OrphanInformation:
     """Say whether keys are left of a client that was removed; not found where none are."""
     await server.orphans.check_exist(client_from_encoded(client))
@@ -159,6 +167,7 @@ async def delete_orphans(client: ClientPath, asked: Asked, server: Served) -> No
     "/clients/{id}/security-servers",
     "getClientSecurityServers",
     permission=Permission.VIEW_SECURITY_SERVERS,
+    also=(400, 404, 406),
 )
 async def get_client_security_servers(client: ClientPath, server: Served) -> list[SecurityServer]:
     """List the security servers that anybody is a client of."""

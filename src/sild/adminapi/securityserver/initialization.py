@@ -76,7 +76,7 @@ class InitializationStatus(Body):
     permission=Permission.INIT_CONFIG,
     event=AuditEvent.INIT_SERVER_CONFIGURATION,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def init_security_server(body: InitialServerConf, asked: Asked, server: Served) -> Response:
     """Make what is not there yet."""
@@ -96,7 +96,7 @@ async def init_security_server(body: InitialServerConf, asked: Asked, server: Se
 
 
 @OPERATIONS.get(
-    "/initialization/status", "getInitializationStatus", permission=None, also=(400, 404, 409)
+    "/initialization/status", "getInitializationStatus", permission=None, also=(400, 404, 406, 409)
 )
 async def get_initialization_status(server: Served) -> InitializationStatus:
     """Show what was made."""

@@ -30,6 +30,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
     "/clients/{id}/local-groups",
     "getClientLocalGroups",
     permission=Permission.VIEW_CLIENT_LOCAL_GROUPS,
+    also=(400, 404, 406),
 )
 async def get_client_local_groups(client: ClientPath, server: Served) -> list[LocalGroup]:
     """List the local groups of a client."""
@@ -43,7 +44,7 @@ async def get_client_local_groups(client: ClientPath, server: Served) -> list[Lo
     permission=Permission.ADD_LOCAL_GROUP,
     event=AuditEvent.ADD_LOCAL_GROUP,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def add_client_local_group(
     client: ClientPath, body: LocalGroupAdd, asked: Asked, server: Served
@@ -60,7 +61,10 @@ async def add_client_local_group(
 
 
 @OPERATIONS.get(
-    "/local-groups/{group_id}", "getLocalGroup", permission=Permission.VIEW_CLIENT_LOCAL_GROUPS
+    "/local-groups/{group_id}",
+    "getLocalGroup",
+    permission=Permission.VIEW_CLIENT_LOCAL_GROUPS,
+    also=(400, 404, 406),
 )
 async def get_local_group(group_id: GroupPath, server: Served) -> LocalGroup:
     """Show a local group."""
@@ -73,6 +77,7 @@ async def get_local_group(group_id: GroupPath, server: Served) -> LocalGroup:
     "updateLocalGroup",
     permission=Permission.EDIT_LOCAL_GROUP_DESC,
     event=AuditEvent.EDIT_LOCAL_GROUP_DESC,
+    also=(400, 404, 406),
 )
 async def update_local_group(
     group_id: GroupPath, body: LocalGroupDescription, asked: Asked, server: Served
@@ -106,7 +111,7 @@ async def delete_local_group(group_id: GroupPath, asked: Asked, server: Served) 
     permission=Permission.EDIT_LOCAL_GROUP_MEMBERS,
     event=AuditEvent.ADD_LOCAL_GROUP_MEMBERS,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def add_local_group_member(
     group_id: GroupPath, body: Members, asked: Asked, server: Served
@@ -124,7 +129,7 @@ async def add_local_group_member(
     permission=Permission.EDIT_LOCAL_GROUP_MEMBERS,
     event=AuditEvent.REMOVE_LOCAL_GROUP_MEMBERS,
     status=204,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def delete_local_group_member(
     group_id: GroupPath, body: Members, asked: Asked, server: Served

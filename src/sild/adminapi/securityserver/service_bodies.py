@@ -89,6 +89,8 @@ class Service(Body):
     timeout: int
     title: str | None = None
     ssl_auth: bool | None = None
+    subjects_count: int | None = None
+    """How many have a right to all of it, in whichever version."""
     url: str
     endpoints: list[Endpoint] | None = None
 
@@ -102,6 +104,7 @@ class Service(Body):
             timeout=service.timeout_seconds,
             title=service.title,
             ssl_auth=service.verify_tls and is_https(service.url),
+            subjects_count=sum(row.subjects for row in endpoints if row.endpoint.is_base),
             url=service.url,
             endpoints=[Endpoint.of(row) for row in endpoints],
         )

@@ -56,7 +56,9 @@ class CertificateExists(Conflict):
     code = "certificate_already_exists"
 
 
-@OPERATIONS.get("/system/version", "systemVersion", permission=Permission.VIEW_VERSION)
+@OPERATIONS.get(
+    "/system/version", "systemVersion", permission=Permission.VIEW_VERSION, also=(400, 404, 406)
+)
 async def system_version(server: Served) -> VersionInfo:
     """Show which version runs."""
     return VersionInfo(
@@ -77,7 +79,9 @@ async def get_node_type(server: Served) -> NodeTypeResponse:
     return NodeTypeResponse(node_type=NodeType(server.node_type))
 
 
-@OPERATIONS.get("/system/anchor", "getAnchor", permission=Permission.VIEW_ANCHOR)
+@OPERATIONS.get(
+    "/system/anchor", "getAnchor", permission=Permission.VIEW_ANCHOR, also=(400, 404, 406)
+)
 async def get_anchor(server: Served) -> Anchor:
     """Show the configuration anchor."""
     return Anchor.of(await server.anchor.get())
@@ -88,6 +92,7 @@ async def get_anchor(server: Served) -> Anchor:
     "downloadAnchor",
     permission=Permission.DOWNLOAD_ANCHOR,
     gives=_XML,
+    also=(400, 404, 406),
 )
 async def download_anchor(server: Served) -> Response:
     """Hand out the configuration anchor as it was uploaded."""
@@ -101,7 +106,7 @@ async def download_anchor(server: Served) -> Response:
     "previewAnchor",
     permission=Permission.UPLOAD_ANCHOR,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def preview_anchor(
     content: Octets, server: Served, validate_instance: Annotated[bool, Query()] = True
@@ -116,7 +121,7 @@ async def preview_anchor(
     permission=Permission.INIT_CONFIG,
     event=AuditEvent.INIT_ANCHOR,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def upload_initial_anchor(content: Octets, asked: Asked, server: Served) -> Response:
     """Keep the first anchor."""
@@ -131,7 +136,7 @@ async def upload_initial_anchor(content: Octets, asked: Asked, server: Served) -
     permission=Permission.UPLOAD_ANCHOR,
     event=AuditEvent.UPLOAD_ANCHOR,
     status=201,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def replace_anchor(content: Octets, asked: Asked, server: Served) -> Response:
     """Keep another anchor of the same instance."""
@@ -141,7 +146,10 @@ async def replace_anchor(content: Octets, asked: Asked, server: Served) -> Respo
 
 
 @OPERATIONS.get(
-    "/system/certificate", "getSystemCertificate", permission=Permission.VIEW_INTERNAL_TLS_CERT
+    "/system/certificate",
+    "getSystemCertificate",
+    permission=Permission.VIEW_INTERNAL_TLS_CERT,
+    also=(400, 404, 406),
 )
 async def get_system_certificate(server: Served) -> CertificateDetails:
     """Show the internal TLS certificate."""
@@ -154,6 +162,7 @@ async def get_system_certificate(server: Served) -> CertificateDetails:
     permission=Permission.GENERATE_INTERNAL_TLS_KEY_CERT,
     event=AuditEvent.GENERATE_INTERNAL_TLS_KEY_CERT,
     status=204,
+    also=(400, 404, 406),
 )
 async def generate_system_tls_key_and_certificate(asked: Asked, server: Served) -> None:
     """Make a new internal TLS key with a certificate that it signs itself."""
@@ -165,6 +174,7 @@ async def generate_system_tls_key_and_certificate(asked: Asked, server: Served) 
     "downloadSystemCertificate",
     permission=Permission.EXPORT_INTERNAL_TLS_CERT,
     gives=_GZIP,
+    also=(400, 404, 406),
 )
 async def download_system_certificate(server: Served) -> Response:
     """Hand out the internal TLS certificate."""
@@ -178,6 +188,7 @@ async def download_system_certificate(server: Served) -> Response:
     event=AuditEvent.GENERATE_INTERNAL_TLS_CSR,
     status=201,
     gives=_BINARY,
+    also=(400, 404, 406),
 )
 async def generate_system_certificate_request(
     body: DistinguishedName, asked: Asked, server: Served
@@ -195,7 +206,7 @@ async def generate_system_certificate_request(
     "importSystemCertificate",
     permission=Permission.IMPORT_INTERNAL_TLS_CERT,
     event=AuditEvent.IMPORT_INTERNAL_TLS_CERT,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def import_system_certificate(
     content: Octets, asked: Asked, server: Served
@@ -211,7 +222,7 @@ async def import_system_certificate(
     "/system/server-address",
     "getServerAddress",
     permission=Permission.CHANGE_SS_ADDRESS,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def get_server_address(server: Served) -> SecurityServerAddressStatus:
     """Show where the server is found, and where it is to be."""
@@ -224,7 +235,7 @@ async def get_server_address(server: Served) -> SecurityServerAddressStatus:
     permission=Permission.CHANGE_SS_ADDRESS,
     event=AuditEvent.EDIT_SECURITY_SERVER_ADDRESS,
     status=202,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def address_change(body: SecurityServerAddress, asked: Asked, server: Served) -> Response:
     """Ask the Central Server that this server be found elsewhere."""
@@ -237,7 +248,7 @@ async def address_change(body: SecurityServerAddress, asked: Asked, server: Serv
     "/system/maintenance-mode",
     "maintenanceMode",
     permission=Permission.TOGGLE_MAINTENANCE_MODE,
-    also=(400, 404, 409),
+    also=(400, 404, 406, 409),
 )
 async def maintenance_mode(server: Served) -> MaintenanceMode:
     """Show whether the server is in maintenance."""

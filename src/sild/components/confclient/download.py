@@ -108,6 +108,8 @@ class ConfigurationClient:
         self._settings = settings
         self._fetcher = fetcher
         self._clock = clock
+        # Of two rounds at once each would clear away what the other is about to use.
+        self._turn = asyncio.Lock()
         self._federations = Federations.from_text(settings.allowed_federations)
         lowest = settings.minimum_global_configuration_version
         self._versions = tuple(each for each in SUPPORTED_VERSIONS if each >= lowest)
@@ -128,7 +130,8 @@ class ConfigurationClient:
         """Do a round; raises GlobalConfError where the local instance's configuration failed."""
         self.sources = ()
         try:
-            done = await self._round()
+            async with self._turn:
+                done = await self._round()
         except GlobalConfError as error:
             self.problem = self._worst_error() or error
             raise

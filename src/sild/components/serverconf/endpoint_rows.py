@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from sild.components.serverconf.errors import EndpointNotFound
 from sild.components.serverconf.rows import (
@@ -14,7 +14,7 @@ from sild.components.serverconf.rows import (
     select_of_client,
 )
 from sild.components.serverconf.store import Configuration
-from sild.components.serverconf.tables import CLIENT, ENDPOINT
+from sild.components.serverconf.tables import CLIENT, ENDPOINT, RIGHT
 from sild.model.services import Endpoint
 from sild.protocol.ids import ClientId
 
@@ -26,13 +26,15 @@ class EndpointRow:
     id: int
     endpoint: Endpoint
     generated: bool
+    subjects: int
+    """How many have a right to it."""
 
 
 async def read_endpoints(
     conf: Configuration, provider: ClientId, service_code: str | None = None
 ) -> tuple[EndpointRow, ...]:
     """The endpoints of a client, or of one service of it."""
-    query = select_of_client(ENDPOINT, provider)
+    query = _select_endpoints(provider)
     if service_code is not None:
         query = query.where(ENDPOINT.c.service_code == service_code)
     return tuple(_row_of(row) for row in (await conf.connection.execute(query)).all())
@@ -40,7 +42,7 @@ async def read_endpoints(
 
 async def get_endpoint(conf: Configuration, endpoint_id: int) -> EndpointRow:
     """The endpoint of this number; raises EndpointNotFound."""
-    query = select_of_client(ENDPOINT, None).where(ENDPOINT.c.id == endpoint_id)
+    query = _select_endpoints(None).where(ENDPOINT.c.id == endpoint_id)
     row = (await conf.connection.execute(query)).first()
     if row is None:
         raise EndpointNotFound(f"there is no endpoint {endpoint_id}")
@@ -78,6 +80,11 @@ async def remove_endpoints(conf: Configuration, rows: Iterable[EndpointRow]) -> 
         await conf.connection.execute(delete(ENDPOINT).where(ENDPOINT.c.id == row.id))
 
 
+def _select_endpoints(provider: ClientId | None) -> Select[Any]:
+    subjects = select(func.count()).where(RIGHT.c.endpoint_id == ENDPOINT.c.id).scalar_subquery()
+    return select_of_client(ENDPOINT, provider).add_columns(subjects.label("subjects"))
+
+
 def _row_of(row: Any) -> EndpointRow:
     endpoint = endpoint_of(row)
-    return EndpointRow(row.id, endpoint, row.generated or endpoint.is_base)
+    return EndpointRow(row.id, endpoint, row.generated or endpoint.is_base, row.subjects)

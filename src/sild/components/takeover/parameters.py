@@ -157,6 +157,7 @@ _TABLE: Mapping[str, Mapping[str, _Target]] = {
         "backup-encryption-enabled": _Target("backup", "backup-encryption-enabled", _truth),
         "health-check-port": _Target("health", "port", _whole),
         "health-check-interface": _Target("health", "listen-address", _text),
+        "hsm-health-check-enabled": _Target("health", "hsm-health-check-enabled", _truth),
     },
     "anti-dos": _same(
         "anti-dos",
