@@ -52,6 +52,12 @@ def contracts() -> Path:
 
 
 @pytest.fixture(scope="session")
+def reference() -> Path:
+    """What was written down of the reference implementation."""
+    return _shared("reference")
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Generator[Postgres, None, None]:
     """A PostgreSQL that runs; each test makes databases of its own in it."""
     binaries = find_binaries()

@@ -215,7 +215,7 @@ class Founding:
     async def settle(self):
         """Have everything published, and both servers know it, sooner than they would."""
         await self.world.central.ask("POST", "/api/sild/v1/global-configuration")
-        for server in (self.world.ss0, self.world.ss1):
+        for server in self.world.servers:
             await server.ask("POST", "/api/sild/v1/refresh")
 
     async def register(self, server, client):

@@ -29,6 +29,7 @@ from standins.services import Services
 
 USER, PASSWORD = "xrd", "administrator of tests"
 CENTRAL, FIRST, SECOND, WORLD = ("127.0.83.1", "127.0.83.2", "127.0.83.3", "127.0.83.4")
+THIRD = "127.0.83.5"
 _SECONDS = 60
 
 
@@ -48,7 +49,7 @@ class Places:
     @classmethod
     def find(cls, base=None):
         base = base or 24000 + os.getpid() % 100 * 40
-        return cls(*free_ports(base, (CENTRAL, FIRST, SECOND), 8))
+        return cls(*free_ports(base, (CENTRAL, FIRST, SECOND, THIRD), 8))
 
 
 @dataclass
@@ -147,10 +148,14 @@ class Administered:
 
     async def stop(self):
         """Stop it and wait for its end."""
+        await self.forget_session()
+        await stop_server(self.process)
+
+    async def forget_session(self):
+        """Close the connections to the API; the next are to whatever it is then."""
         if self.client is not None:
             await self.client.close()
             self.client = None
-        await stop_server(self.process)
 
     async def ask(self, method, path, body=None, **how):
         """What the API answers, read."""
@@ -185,8 +190,9 @@ class Centre(RunningCentral):
 class World:
     """The Central Server, the security servers, the CA and the services."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, codes=("ss0", "ss1")):
         self.folder = folder
+        self.codes = codes
         self._opened = AsyncExitStack()
         self.hsm = None
 
@@ -213,15 +219,22 @@ class World:
         )
         self.central = Centre(CentralPlan(folder / "central", CENTRAL, ports, generation=60.0))
         opened.push_async_callback(self.central.stop)
-        self.ss0 = Administered(folder / "ss0", FIRST, places)
-        self.ss1 = Administered(folder / "ss1", SECOND, places)
-        for server in (self.ss0, self.ss1):
+        self.servers = [
+            Administered(folder / code, address, places)
+            for code, address in zip(self.codes, (FIRST, SECOND, THIRD), strict=False)
+        ]
+        self.ss0, self.ss1, *_ = self.servers
+        for server in self.servers:
             opened.push_async_callback(server.stop)
             make_private_directory(server.home)
+        self.set_up()
         if device:
             self._plug_in()
         await self.central.start()
-        await asyncio.gather(self.central.until_up(), self.ss0.start(), self.ss1.start())
+        await asyncio.gather(self.central.until_up(), *(each.start() for each in self.servers))
+
+    def set_up(self):
+        """Say what is particular to servers that are not started yet."""
 
     def _plug_in(self):
         self.hsm = SoftHsm(self.folder / "softhsm")

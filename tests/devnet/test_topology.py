@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from sild.devnet.declared import authorities_settings, declaration_of, request_fields
+from scripted.declarations import declaration_of
+from sild.devnet.declared import authorities_settings, request_fields
 from sild.devnet.errors import DevnetError
 from sild.devnet.faults import Broken, FaultyOcsp, OcspFault
 from sild.devnet.providers import PHOTO_PATH

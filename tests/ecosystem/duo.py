@@ -9,9 +9,9 @@ import httpx
 
 from ecosystem.ledger import Ledger
 from ecosystem.processes import child_of
+from scripted.declarations import declaration_of
 from scripted.ecosystem import ScriptedEcosystem
 from sild.components.serverconf.declaration import DeclaredRight, DeclaredService
-from sild.devnet.declared import declaration_of
 from sild.devnet.ecosystem import Plan
 from sild.devnet.topology import (
     Grant,

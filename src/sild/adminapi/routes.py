@@ -104,6 +104,8 @@ class OperationRoute(APIRoute):
                     _check_media_type(request, takes)
                 response = await answer(bounded(request, surroundings.largest_of(takes)))
             except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is answered
+                if isinstance(error, Forbidden):
+                    act.becomes_if_none(AuditEvent.UNSPECIFIED_ACCESS_CHECK)
                 problem = problem_of(self._named(error), act.correlation_id)
                 is_warning = isinstance(error, WarningsDetected)
                 act.record(surroundings.audit, problem.reason, warning=is_warning)
@@ -122,14 +124,10 @@ class OperationRoute(APIRoute):
     def _check_permission(self, act: Act) -> None:
         if self.operation.is_open:
             return
-        try:
-            if self.operation.needs:
-                act.require(*self.operation.needs)
-            else:
-                _ = act.caller
-        except Forbidden:
-            act.becomes_if_none(AuditEvent.UNSPECIFIED_ACCESS_CHECK)
-            raise
+        if self.operation.needs:
+            act.require(*self.operation.needs)
+        else:
+            _ = act.caller
 
 
 def _schemas(annotation: object) -> tuple[type[Body], ...]:

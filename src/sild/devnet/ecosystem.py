@@ -31,7 +31,7 @@ from sild.runtime.files import make_private_directory, write_private
 
 __all__ = ["Ecosystem", "Intervals", "Plan", "Ports", "RunningServer"]
 
-_PIN = "Devnet-PIN-0001"
+PIN = "Devnet-PIN-0001"
 _AUTH_LABEL = "auth"
 
 
@@ -187,7 +187,7 @@ class Ecosystem:
     def _write_settings(self, server: RunningServer) -> None:
         plan, ports, address = self.plan, self.ports, server.plan.address
         pin_file = server.layout.home / PIN_FILE
-        write_private(pin_file, _PIN.encode())
+        write_private(pin_file, PIN.encode())
         proxy = {
             "connector-host": _toml(address),
             "client-http-port": str(ports.http),

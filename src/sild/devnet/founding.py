@@ -28,7 +28,7 @@ Made = Callable[[ClientId | SecurityServerId, Certificate], None]
 """Told of each certificate, and of whom it is."""
 
 _SECONDS = 60.0
-_POLL, _LONGEST_POLL = 0.05, 0.4
+_POLL, _LONGEST_POLL = 0.2, 0.5
 _LOOK_SECONDS = 0.1
 
 

@@ -1,0 +1,1 @@
+"""Everything in the life of a security server that shows only when all is wired."""

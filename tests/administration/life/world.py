@@ -1,0 +1,198 @@
+"""An instance of three security servers, founded through the APIs, and how it is looked at.
+
+SS0 (COM:1234) carries the management services and provides TestService; SS1 (COM:4321) calls it
+for TestClient; SS2 (COM:5678) provides TestService as well, and Alone, which no other server has.
+"""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from administration.test_from_nothing import CONSUMER, PROVIDER, Founding
+from administration.world import THIRD, WORLD, World
+from sild.apiclient.errors import ApiError
+from sild.devnet.serving import serve_app
+
+ALONE = "DEV:COM:5678:Alone"
+OWNER = {"SS0": "DEV:COM:1234", "SS1": "DEV:COM:4321", "SS2": "DEV:COM:5678"}
+GREETING = {"message": "Hello, world from GET service!"}
+
+
+class Life(World):
+    """The instance: `found` makes it, `call` is what an information system does."""
+
+    def __init__(self, folder, database=None):
+        super().__init__(folder, ("ss0", "ss1", "ss2"))
+        self.database = database
+        self.waiting = asyncio.Event()
+
+    def set_up(self):
+        """Let each server say how it fares, and the third use PostgreSQL."""
+        self.ss2 = self.servers[2]
+        for server in self.servers:
+            # Ports that on these addresses nobody else has.
+            server.further = {
+                "health": {
+                    "listen-address": server.address,
+                    "port": self.places.registration,
+                    "unhealthy-seconds": 0.0,
+                    "healthy-seconds": 0.0,
+                },
+                "metrics": {"listen-address": server.address, "port": self.places.management},
+                "services": {},
+            }
+        if self.database:
+            self.ss2.further["server"] = {"database": self.database}
+
+    async def found(self):
+        """Bring everything up, call by call."""
+        self.founding = founding = Founding(self)
+        self._slow = await serve_app(
+            Starlette(routes=[Route("/slow", self._answer_late, methods=["GET"])]), WORLD
+        )
+        self._opened.push_async_callback(self._slow.close)
+        await founding.found_centre()
+        member = {"member_id": {"member_class": "COM", "member_code": "5678"}}
+        await self.central.ask("POST", "/members", member | {"member_name": "Third member"})
+        await founding.found_server(self.ss0, "1234", "SS0")
+        await founding.carry_management(self.ss0)
+        await founding.found_server(self.ss1, "4321", "SS1")
+        await founding.found_server(self.ss2, "5678", "SS2")
+        await founding.settle()
+        await self._make_clients()
+
+    async def _make_clients(self):
+        founding = self.founding
+        for server, member, code in (
+            (self.ss1, "4321", "TestClient"),
+            (self.ss0, "1234", "TestService"),
+            (self.ss2, "5678", "Alone"),
+        ):
+            client = await founding.add_client(server, member, code, f"{code} of {member}")
+            await founding.register(server, client)
+        await self.add_member(self.ss2, "1234")
+        again = await founding.add_client(self.ss2, "1234", "TestService")
+        await founding.register(self.ss2, again)
+        await founding.settle()
+        await founding.offer(self.ss0)
+        for server, provider in ((self.ss2, PROVIDER), (self.ss2, ALONE)):
+            await self.offer(server, provider, "mock1", self.services.rest_url)
+        await self.offer(self.ss0, PROVIDER, "slow", f"{self._slow.url}/slow")
+        await founding.settle()
+
+    async def add_member(self, server, code):
+        """An additional member of a server, registered, with a signing key; gives its id."""
+        client = {"member_class": "COM", "member_code": code, "connection_type": "HTTP"}
+        made = await server.ask("POST", "/clients", {"ignore_warnings": True, "client": client})
+        await self.founding.certify(server, "0", "SIGNING", "SS2", f"DEV:COM:{code}")
+        await self.founding.register(server, made["id"])
+        return made["id"]
+
+    async def offer(self, server, provider, code, url):
+        """A REST service that the consumer may call; gives its description."""
+        place = f"/clients/{provider}"
+        rest = {"url": url, "type": "REST", "rest_service_code": code}
+        made = await server.ask("POST", f"{place}/service-descriptions", rest)
+        rights = f"{place}/service-clients/{CONSUMER}/access-rights"
+        await server.ask("POST", rights, {"items": [{"service_code": code}]})
+        await server.ask("PUT", f"/service-descriptions/{made['id']}/enable")
+        return made
+
+    async def _answer_late(self, request):
+        await self.waiting.wait()
+        return JSONResponse({"late": True})
+
+    # What is asked of it
+
+    async def settle(self):
+        """Have everything published, and all servers know it, sooner than they would."""
+        await self.founding.settle()
+
+    async def call(self, service=f"{PROVIDER}:mock1", *, client=CONSUMER, server=None, **how):
+        """What the road answers an information system of the consumer's, by plain HTTP."""
+        headers = {"X-Road-Client": client.replace(":", "/")} | how.pop("headers", {})
+        method, path = how.pop("method", "GET"), how.pop("path", "")
+        url = f"{(server or self.ss1).http_url}/r1/{service.replace(':', '/')}{path}"
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            return await http.request(method, url, headers=headers, **how)
+
+    async def greets(self, service=f"{PROVIDER}:mock1", **how):
+        """Assert that the service answers."""
+        answer = await self.call(service, **how)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == GREETING
+
+    async def refuses(self, code, service=f"{PROVIDER}:mock1", **how):
+        """Assert that a call is refused with this code; gives what is said of it."""
+        answer = await self.call(service, **how)
+        told = answer.json()
+        assert answer.status_code in {400, 500}, answer.text
+        assert told["type"].rpartition(".")[2] == code, told
+        return told["message"]
+
+    async def answers_soon(self, service=f"{PROVIDER}:mock1", seconds=20, **how):
+        """Come back when a service answers; until then it is refused, or nobody is there."""
+        answer = None
+        for _ in range(seconds * 10):
+            with suppress(httpx.TransportError):
+                answer = await self.call(service, **how)
+                if answer.status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+        raise AssertionError(answer and answer.text)
+
+    async def health(self, server):
+        """What a balancer is told: whether the server is healthy, and why not."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            answer = await http.get(f"http://{server.address}:{self.places.registration}/")
+        told = answer.json()
+        assert answer.status_code == (200 if told["healthy"] else 503)
+        return told
+
+    async def until_healthy(self, server, seconds=20):
+        """Come back when the server serves."""
+        told = None
+        for _ in range(seconds * 10):
+            with suppress(httpx.TransportError):
+                told = await self.health(server)
+                if told["healthy"]:
+                    return
+            await asyncio.sleep(0.1)
+        raise AssertionError(told)
+
+    async def metrics(self, server):
+        """What Prometheus is told."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            return (await http.get(f"http://{server.address}:{self.places.management}/metrics")).text
+
+    async def status(self, server, client):
+        """Where a client stands; None where there is none."""
+        return (await server.ask("GET", f"/clients/{client}"))["status"]
+
+    async def statuses_after_settling(self, server, client):
+        """Where a client stands once everybody knows what was published."""
+        await self.settle()
+        return await self.status(server, client)
+
+
+@asynccontextmanager
+async def refused(status, code):
+    """Assert that what is asked in the block is refused."""
+    with pytest.raises(ApiError) as caught:
+        yield caught
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+def audit_records(server):
+    """What the audit log of a server says, the newest last."""
+    lines = server.layout.audit_log.read_text().splitlines()
+    return [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
+
+
+__all__ = ["ALONE", "CONSUMER", "GREETING", "OWNER", "PROVIDER", "THIRD", "Life", "refused"]
