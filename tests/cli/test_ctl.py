@@ -306,6 +306,9 @@ async def test_tokens_keys_and_certificates_are_administered_from_the_shell(tmp_
             "C": "EE",
             "serialNumber": "DEV/1",
         }
+        assert body["csr_generate_request"]["csr_format"] == "DER"
+        _, _, _, body = await shell.asks(*words, "--format", "PEM")
+        assert body["csr_generate_request"]["csr_format"] == "PEM"
         wanted = str(tmp_path / "wanted.csr")
         words = ("csrs", "add", "K1", "SIGNING", "Test CA", "--member", OWNER, "-o", wanted)
         assert (await shell(*words))[0] == 0

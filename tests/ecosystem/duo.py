@@ -42,7 +42,7 @@ def topology_at(network):
     app = "health-insurance"
     services = (
         PlannedService("exercises", app, grants=(Grant(PORTAL),)),
-        PlannedService("closed", app),
+        PlannedService("closed", app, "/closed"),
     )
     return Topology(
         INSTANCE,

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from ecosystem.duo import CONSUMER, OPERATOR, PORTAL, PROVIDER, REGISTER, topology_at
+from scripted.declarations import declaration_of
+from scripted.ecosystem import ScriptedEcosystem
 from sild.components.confclient.cache import read_cached
 from sild.components.registration.errors import (
     CertificateNotMovable,
@@ -205,18 +207,28 @@ async def test_a_registration_that_waits_is_revoked_by_a_deletion(town, consumer
     await consumer.registration.unregister_client(PORTAL)
     await published(town)
     assert PORTAL not in conf_of(consumer).clients_of(CONSUMER)
-    await consumer.control.declare(town._declaration(consumer))
+    await consumer.control.declare(
+        declaration_of(town.topology, consumer.plan, town._provider_urls)
+    )
     snapshot = read_snapshot(consumer.layout.snapshot_file)
     assert status_of(consumer, PORTAL) is ClientStatus.DELETION_IN_PROGRESS, snapshot
-    await consumer.control.declare(replace(town._declaration(consumer), clients=()))
-    await consumer.control.declare(town._declaration(consumer))
+    await consumer.control.declare(
+        replace(declaration_of(town.topology, consumer.plan, town._provider_urls), clients=())
+    )
+    await consumer.control.declare(
+        declaration_of(town.topology, consumer.plan, town._provider_urls)
+    )
     assert status_of(consumer, PORTAL) is ClientStatus.SAVED
     await consumer.registration.register_client(PORTAL, None)
     await consumer.registration.unregister_client(PORTAL)
     (newest, *_) = await requests_of(town, "CLIENT_REGISTRATION_REQUEST")
     assert newest["status"] == "REVOKED"
-    await consumer.control.declare(replace(town._declaration(consumer), clients=()))
-    await consumer.control.declare(town._declaration(consumer))
+    await consumer.control.declare(
+        replace(declaration_of(town.topology, consumer.plan, town._provider_urls), clients=())
+    )
+    await consumer.control.declare(
+        declaration_of(town.topology, consumer.plan, town._provider_urls)
+    )
     await consumer.registration.register_client(PORTAL, None)
     await approved(town)
     assert status_of(consumer, PORTAL) is ClientStatus.REGISTERED
@@ -280,8 +292,9 @@ async def test_a_certificate_is_unregistered_and_another_takes_its_place(town, c
     token = await consumer.signer.token(SOFT_TOKEN_ID)
     (key,) = [key for key in token.keys if key.usage is KeyUsage.AUTHENTICATION]
     await consumer.signer.delete_certificate(old.sha256)
-    await town._auth_certificate(consumer, replace(key, certificates=()))
-    new = await auth_entry(consumer)
+    certificate = await ScriptedEcosystem._certificate(town, consumer, key, consumer.plan.id.owner)
+    new = await consumer.control.import_certificate(certificate.der)
+    await consumer.control.activate(new.sha256)
     # The server whose only certificate is gone has still its owner and its clients.
     await consumer.registration.register_certificate(new.sha256, consumer.plan.address)
     assert (await auth_entry(consumer)).status is CertificateStatus.REGISTRATION_IN_PROGRESS

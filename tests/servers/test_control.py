@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ecosystem.processes import until
 from pki_builder import TestCa
 from servers.builders import OWNER, SERVER, Home
 from sild.components.messagelog.schema import MIGRATIONS as MESSAGE_LOG_MIGRATIONS
@@ -14,8 +15,10 @@ from sild.components.serverconf.declaration import (
     DeclaredRight,
     DeclaredService,
     ServerDeclaration,
+    apply_declaration,
 )
 from sild.components.serverconf.schema import MIGRATIONS
+from sild.components.serverconf.store import ConfigurationStore
 from sild.components.signer.rpc import OPTIONS, SignerForControl
 from sild.model.snapshot import AuthenticationCertificate, SigningCertificate
 from sild.model.tokens import (
@@ -35,7 +38,7 @@ from sild.runtime.fetch import Fetcher
 from sild.runtime.migrations import migrate
 from sild.runtime.rpc import RpcError, serve_rpc
 from sild.servers.control import Control, Databases
-from sild.servers.settings import SecurityServerSettings
+from sild.servers.settings import NodeType, SecurityServerSettings, ServerSection
 from sild.servers.snapshots import read_snapshot
 
 pytestmark = pytest.mark.anyio
@@ -66,8 +69,9 @@ class OneCertificate(SignerForControl):
 class Wired(Home):
     """Control over a directory, with its jobs in the test's hands."""
 
-    def __init__(self, path):
+    def __init__(self, path, server=None):
         super().__init__(path, SystemClock().now())
+        self.settings = SecurityServerSettings(server=server or ServerSection())
 
     def save_conf(self, responder="http://127.0.0.1:1/"):
         (service,) = self.own.shared.certification_services
@@ -87,8 +91,7 @@ class Wired(Home):
             databases.append(await opened.enter_async_context(Database.open(address)))
             await migrate(databases[-1], migrations)
         fetcher = await opened.enter_async_context(Fetcher())
-        settings = SecurityServerSettings()
-        self.control = Control(self.layout, settings, Databases(*databases), fetcher)
+        self.control = Control(self.layout, self.settings, Databases(*databases), fetcher)
         return self
 
     async def __aexit__(self, *_):
@@ -187,6 +190,23 @@ async def test_what_is_declared_beside_updates_is_what_the_snapshot_says(wired):
             tasks.create_task(wired.control.declare(declaration(*callers)))
             tasks.create_task(wired.control.disable("none"))
         assert wired.callers == set(callers)
+
+
+async def test_a_secondary_node_sees_what_its_primary_has_changed(tmp_path):
+    section = ServerSection(node_type=NodeType.SECONDARY, refresh_interval=0.05)
+    async with Wired(tmp_path, section) as wired:
+        wired.save_conf()
+        await wired.serve_signer()
+        await wired.control.declare(declaration(CALLER))
+        running = asyncio.get_running_loop().create_task(wired.control.run())
+        try:
+            async with Database.open(f"sqlite:///{wired.layout.server_database}") as database:
+                primary = ConfigurationStore(database)
+                await apply_declaration(primary, declaration(), SystemClock())
+            await until(lambda: not wired.callers, 10, "the right is gone")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
 
 async def test_a_snapshot_that_could_not_be_written_is_written_later(wired):

@@ -87,6 +87,7 @@ def _routes(description: Description, areas: Iterable[Operations]) -> list[Opera
     documents = Operations("openapi")
     operations = [operation for area in (people, *areas) for operation in area]
     text: list[str] = []
+    writing = asyncio.Lock()
 
     def write() -> str:
         return write_yaml(make_document(description, routes, PREFIX))
@@ -95,8 +96,10 @@ def _routes(description: Description, areas: Iterable[Operations]) -> list[Opera
         _DOCUMENT, "downloadOpenApi", also=(400, 403, 404, 406, 429, 500), gives=_YAML
     )
     async def download_open_api() -> Response:
-        if not text:
-            text.append(await asyncio.to_thread(write))
+        # It takes a while, and anyone may ask: it is written once, however many ask at once.
+        async with writing:
+            if not text:
+                text.append(await asyncio.to_thread(write))
         return Response(text[0], media_type=_YAML)
 
     operations += documents

@@ -1,6 +1,6 @@
 """`sild ctl`: tokens, keys, certificate requests, certificates and their authorities."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sild.cli.ctl_operations import (
     IGNORE_WARNINGS_IN_QUERY,
@@ -13,6 +13,9 @@ from sild.cli.ctl_operations import (
     switch,
     typed,
 )
+
+if TYPE_CHECKING:
+    from sild.apiclient.client import ApiClient
 
 _USAGES = ("AUTHENTICATION", "SIGNING")
 _FORMATS = ("PEM", "DER")
@@ -57,7 +60,7 @@ _REQUEST = (
     typed("ca_name", "the authority's name"),
     typed("--member", "whom a signing certificate is for, INSTANCE:CLASS:CODE"),
     typed("--field", "a field of the subject", kind=field_of, many=True),
-    typed("--format", "of the request", choices=_FORMATS),
+    typed("--format", "of the request; else what the authority takes", choices=_FORMATS),
     typed("--acme-order", "order it from the authority at once", flag=True),
 )
 
@@ -71,6 +74,14 @@ def _request(values: Values) -> dict[str, Any]:
         "acme_order": bool(values["acme_order"]),
     }
     return asked | ({"member_id": values["member"]} if values["member"] else {})
+
+
+async def _as_the_authority_takes_it(client: "ApiClient", values: Values) -> None:
+    """Find the format of requests that an authority takes, where none is said."""
+    if values["format"] is None:
+        approved = (await client.call("GET", "/certificate-authorities")).json
+        named = (each for each in approved if each["name"] == values["ca_name"])
+        values["format"] = next(named, {}).get("default_csr_format")
 
 
 OPERATIONS = (
@@ -121,6 +132,7 @@ OPERATIONS = (
             "key_label": values["label"],
             "csr_generate_request": _request(values),
         },
+        resolve=_as_the_authority_takes_it,
     ),
     Operation("keys rename", "PATCH /keys/{id}", "rename a key", (_KEY, body("name", "the name"))),
     Operation(
@@ -145,6 +157,7 @@ OPERATIONS = (
         "make a certificate request for a key",
         (_KEY, *_REQUEST),
         build=_request,
+        resolve=_as_the_authority_takes_it,
         saves="request.csr",
     ),
     Operation(

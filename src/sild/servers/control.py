@@ -353,12 +353,12 @@ class Control:
 
     async def _follow(self, cached: CachedConf) -> ServerSnapshot:
         """The server's own configuration, its clients' states led by the global one."""
+        if self._settings.server.node_type is NodeType.SECONDARY:
+            # What its primary changes and follows is there without a word to this node.
+            return await self._source.read(0)
         base = self._base
         if base is None:
             base = self._base = await self._source.read(0)
-        if self._settings.server.node_type is NodeType.SECONDARY:
-            # What its primary follows comes to it with the configuration.
-            return base
         await self._standing.follow(cached.conf)
         changes = await self._clients.follow(cached.conf.clients_of(base.server))
         for change in changes:

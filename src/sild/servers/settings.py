@@ -21,7 +21,7 @@ from sild.components.serverconf.service_settings import ServiceSettings
 from sild.components.signer.devices import read_devices
 from sild.components.signer.settings import OcspSettings, SignerSettings
 from sild.runtime.logs import LogSettings
-from sild.runtime.settings import Between, read_settings
+from sild.runtime.settings import Between, Secret, read_settings
 from sild.servers.layout import Layout
 from sild.servers.server_tls import information_system_policy, server_policy
 
@@ -44,7 +44,7 @@ class ServerSection:
     """How long running messages may take when the server stops, in seconds."""
     refresh_interval: float = 1.0
     """How often control looks whether the workers need a new snapshot, in seconds."""
-    database: str | None = None
+    database: Annotated[str | None, Secret()] = None
     """postgresql://... for the server's configuration, accounts and message log; files without."""
     node_type: NodeType = NodeType.STANDALONE
     """Whether it is one of a cluster, and which: on a secondary node nothing can be changed."""

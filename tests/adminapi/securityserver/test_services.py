@@ -58,6 +58,7 @@ async def test_a_wsdl_is_added_with_the_services_that_it_describes(api):
         "title": "The getData",
         "timeout": 60,
         "ssl_auth": True,
+        "subjects_count": 0,
         "url": "https://is/x",
     }
     assert base == {

@@ -10,14 +10,19 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from administration.test_from_nothing import CONSUMER, PROVIDER, Founding
-from administration.world import THIRD, WORLD, World
+from administration.world import WORLD, World
+from sild.apiclient.client import ApiClient
 from sild.apiclient.errors import ApiError
+from sild.apiclient.values import ApiKey, Pin, Server
 from sild.devnet.serving import serve_app
+from sild.protocol.algorithms import DigestAlgorithm
 
 ALONE = "DEV:COM:5678:Alone"
 OWNER = {"SS0": "DEV:COM:1234", "SS1": "DEV:COM:4321", "SS2": "DEV:COM:5678"}
@@ -31,6 +36,7 @@ class Life(World):
         super().__init__(folder, ("ss0", "ss1", "ss2"))
         self.database = database
         self.waiting = asyncio.Event()
+        self._speaker = None
 
     def set_up(self):
         """Let each server say how it fares, and the third use PostgreSQL."""
@@ -58,8 +64,9 @@ class Life(World):
         )
         self._opened.push_async_callback(self._slow.close)
         await founding.found_centre()
-        member = {"member_id": {"member_class": "COM", "member_code": "5678"}}
-        await self.central.ask("POST", "/members", member | {"member_name": "Third member"})
+        for code, name in (("5678", "Third member"), ("8765", "Passing member")):
+            member = {"member_id": {"member_class": "COM", "member_code": code}}
+            await self.central.ask("POST", "/members", member | {"member_name": name})
         await founding.found_server(self.ss0, "1234", "SS0")
         await founding.carry_management(self.ss0)
         await founding.found_server(self.ss1, "4321", "SS1")
@@ -76,7 +83,7 @@ class Life(World):
         ):
             client = await founding.add_client(server, member, code, f"{code} of {member}")
             await founding.register(server, client)
-        await self.add_member(self.ss2, "1234")
+        await self.add_member(self.ss2, "1234", "SS2")
         again = await founding.add_client(self.ss2, "1234", "TestService")
         await founding.register(self.ss2, again)
         await founding.settle()
@@ -86,11 +93,11 @@ class Life(World):
         await self.offer(self.ss0, PROVIDER, "slow", f"{self._slow.url}/slow")
         await founding.settle()
 
-    async def add_member(self, server, code):
+    async def add_member(self, server, code, server_code):
         """An additional member of a server, registered, with a signing key; gives its id."""
         client = {"member_class": "COM", "member_code": code, "connection_type": "HTTP"}
         made = await server.ask("POST", "/clients", {"ignore_warnings": True, "client": client})
-        await self.founding.certify(server, "0", "SIGNING", "SS2", f"DEV:COM:{code}")
+        await self.founding.certify(server, "0", "SIGNING", server_code, f"DEV:COM:{code}")
         await self.founding.register(server, made["id"])
         return made["id"]
 
@@ -169,11 +176,51 @@ class Life(World):
     async def metrics(self, server):
         """What Prometheus is told."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-            return (await http.get(f"http://{server.address}:{self.places.management}/metrics")).text
+            return (
+                await http.get(f"http://{server.address}:{self.places.management}/metrics")
+            ).text
 
     async def status(self, server, client):
         """Where a client stands; None where there is none."""
         return (await server.ask("GET", f"/clients/{client}"))["status"]
+
+    async def forget(self, server, client):
+        """Have no more of a client on its server, wherever it stands."""
+        with suppress(ApiError):
+            await server.ask("PUT", f"/clients/{client}/unregister")
+        with suppress(ApiError):
+            await server.ask("DELETE", f"/clients/{client}")
+
+    async def newest_request(self, status="WAITING"):
+        """The newest management request of this status."""
+        newest = {"sort": "id", "desc": "true", "status": status}
+        found = await self.central.ask("GET", "/management-requests", query=newest)
+        return found["items"][0]
+
+    async def ask_as_management_service(self, request):
+        """Put a request of a security server to the Central Server, as its own service does."""
+        if self._speaker is None:
+            made = await self.central.ask("POST", "/api-keys", ["XROAD_MANAGEMENT_SERVICE"])
+            (certificate,) = load_pem_x509_certificates(self.central.layout.api_tls.read_bytes())
+            pin = DigestAlgorithm.SHA256.digest(certificate.public_bytes(Encoding.DER))
+            self._speaker = ApiClient(Server(self.central.api_url, Pin(pin), ApiKey(made["key"])))
+            self._opened.push_async_callback(self._speaker.close)
+        await self._speaker.call("POST", "/management-requests", json=request)
+
+    async def keys_of(self, server, member):
+        """The signing keys that a server has for a member."""
+        return {
+            key["id"]
+            for token in await server.ask("GET", "/tokens")
+            for key in token["keys"]
+            if any(each.get("owner_id") == member for each in key["certificates"])
+        }
+
+    async def name_at(self, server, client):
+        """What a server calls a subsystem of any server."""
+        query = {"internal_search": "false", "subsystem_code": client.rpartition(":")[2]}
+        (found,) = await server.ask("GET", "/clients", query=query)
+        return found.get("subsystem_name")
 
     async def statuses_after_settling(self, server, client):
         """Where a client stands once everybody knows what was published."""
@@ -195,4 +242,12 @@ def audit_records(server):
     return [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
 
 
-__all__ = ["ALONE", "CONSUMER", "GREETING", "OWNER", "PROVIDER", "THIRD", "Life", "refused"]
+def rows(*codes):
+    """The marks of the features that a test shows."""
+
+    def mark(test):
+        for code in codes:
+            test = pytest.mark.feature(code)(test)
+        return test
+
+    return mark
