@@ -228,7 +228,7 @@ class PretendedServer:
 
     def on_authorities(self, request, body):
         """GET /certificate-authorities"""
-        return [{"name": AUTHORITY, "authentication_only": False}]
+        return [{"name": AUTHORITY, "authentication_only": False, "default_csr_format": "DER"}]
 
     def on_fields(self, request, body):
         """GET /certificate-authorities/{name}/csr-subject-fields"""

@@ -21,7 +21,8 @@ async def main(folder, ca_host, is_host):
         await Services().serve(is_host, 8080),
     ):
         authority.write_certificates(Path(folder) / "ca")
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         await stopping.wait()
 
 

@@ -139,7 +139,7 @@ def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
         return
     if argument.many or argument.optional:
         more["nargs"] = "+" if argument.many else "?"
-    more["metavar"] = argument.name.upper()
+    more["metavar"] = None if argument.choices else argument.name.upper()
     parser.add_argument(destination, **more)
 
 

@@ -81,7 +81,8 @@ async def _as_the_authority_takes_it(client: "ApiClient", values: Values) -> Non
     if values["format"] is None:
         approved = (await client.call("GET", "/certificate-authorities")).json
         named = (each for each in approved if each["name"] == values["ca_name"])
-        values["format"] = next(named, {}).get("default_csr_format")
+        found = next(named, None)
+        values["format"] = None if found is None else found.get("default_csr_format")
 
 
 OPERATIONS = (

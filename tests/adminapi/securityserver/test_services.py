@@ -10,7 +10,7 @@ from components.serverconf.stored import PROVIDER
 from runtime.http_ends import pki
 from sild.components.serverconf.service_settings import ServiceSettings
 from sild.model.permissions import Role
-from sild.model.services import Client, ClientStatus
+from sild.model.services import AccessRight, Client, ClientStatus, Endpoint
 from sild.protocol.management.wsdl import write_wsdl
 from sild.runtime.tls import TlsPolicy, server_context
 
@@ -298,6 +298,20 @@ async def test_a_service_that_is_to_prove_itself_is_connected_to(tmp_path):
         assert (await api.done("PATCH", path, nobody | {"ignore_warnings": True}))["ssl_auth"]
         plain = await api.done("PATCH", path, body | {"url": "http://x/", "ssl_auth": False})
         assert plain["ssl_auth"] is False
+
+
+@pytest.mark.feature("SV-06")
+async def test_a_service_tells_how_many_may_call_all_of_it(api):
+    whole = Endpoint(PROVIDER, "people")
+    part = Endpoint(PROVIDER, "people", "GET", "/part")
+    await api.stored.add_endpoint(part)
+    one, other = PROVIDER.owner.subsystem("one"), PROVIDER.owner.subsystem("other")
+    async with api.stored.store.transaction() as conf:
+        for endpoint, subject in ((whole, one), (whole, other), (part, one)):
+            await conf.grant(AccessRight(endpoint, subject), api.stored.clock.now())
+    for version in ("v1", "V2"):
+        told = await api.done("GET", f"/services/{CLIENT}:people.{version}")
+        assert told["subjects_count"] == 2
 
 
 @pytest.mark.feature("SV-08")
