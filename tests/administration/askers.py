@@ -56,14 +56,14 @@ async def standing_alone(folder, **server):
     async with AsyncExitStack() as opened:
         opened.push_async_callback(administered.stop)
         await administered.start()
-        askers = [Asker(NOBODY, NOBODY, await opened.enter_async_context(_http(administered)))]
+        askers = [Asker(NOBODY, NOBODY, await opened.enter_async_context(api_of(administered)))]
         for role in ROLES:
-            session = await opened.enter_async_context(_http(administered))
+            session = await opened.enter_async_context(api_of(administered))
             form = {"username": role.lower(), "password": PASSWORD}
             (await session.post("/login", data=form)).raise_for_status()
             session.headers["x-xsrf-token"] = session.cookies["XSRF-TOKEN"]
             proof = {"authorization": f"X-Road-ApiKey token={keys[role]}"}
-            by_key = await opened.enter_async_context(_http(administered, proof))
+            by_key = await opened.enter_async_context(api_of(administered, proof))
             askers += [Asker(role, SESSION, session), Asker(role, KEY, by_key)]
         yield administered, askers
 
@@ -82,7 +82,8 @@ async def _add_people(home):
     return keys
 
 
-def _http(administered, headers=None):
+def api_of(administered, headers=None):
+    """A client of a server's API as any library makes one."""
     context = ssl.create_default_context(cafile=administered.layout.api_tls)
     context.check_hostname = False
     return httpx.AsyncClient(

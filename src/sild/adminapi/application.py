@@ -24,7 +24,7 @@ from sild.adminapi.operations import Operation, Operations
 from sild.adminapi.people import people
 from sild.adminapi.problems import problem_of
 from sild.adminapi.ratelimit import RateLimit, Rates
-from sild.adminapi.routes import OperationRoute, Surroundings
+from sild.adminapi.routes import LaterRoute, Surroundings
 from sild.adminapi.settings import AdminApiSettings
 from sild.components.accounts.accounts import Accounts
 from sild.model.audit import Audit
@@ -80,17 +80,19 @@ def make_application(
 
 def describe(description: Description, areas: Iterable[Operations]) -> dict[str, Any]:
     """Give the OpenAPI document of an application with these operations."""
-    return make_document(description, _routes(description, areas), PREFIX)
+    routes = [route.made for route in _routes(description, areas)]
+    return make_document(description, routes, PREFIX)
 
 
-def _routes(description: Description, areas: Iterable[Operations]) -> list[OperationRoute]:
+def _routes(description: Description, areas: Iterable[Operations]) -> list[LaterRoute]:
     documents = Operations("openapi")
     operations = [operation for area in (people, *areas) for operation in area]
     text: list[str] = []
     writing = asyncio.Lock()
 
     def write() -> str:
-        return write_yaml(make_document(description, routes, PREFIX))
+        made = [route.made for route in routes]
+        return write_yaml(make_document(description, made, PREFIX))
 
     @documents.get_openly(
         _DOCUMENT, "downloadOpenApi", also=(400, 403, 404, 406, 429, 500), gives=_YAML
@@ -107,15 +109,13 @@ def _routes(description: Description, areas: Iterable[Operations]) -> list[Opera
     # A path that names what it means goes before one that takes any name there.
     ordered = sorted(operations, key=_parameters_last)
     routes = [
-        OperationRoute("" if operation.path.startswith(_OWN) else PREFIX, operation)
+        LaterRoute("" if operation.path.startswith(_OWN) else PREFIX, operation)
         for operation in ordered
     ]
     return routes
 
 
-def _guards(
-    routes: Iterable[OperationRoute], services: Services, settings: AdminApiSettings
-) -> Guards:
+def _guards(routes: Iterable[LaterRoute], services: Services, settings: AdminApiSettings) -> Guards:
     rates = Rates(
         settings.rate_limit_requests_per_second,
         settings.rate_limit_requests_per_minute,

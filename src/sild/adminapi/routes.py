@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
 from fastapi import Request, Response
@@ -9,7 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import File, Form
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from starlette.types import Message
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from sild.adminapi.asked import Act, act_of
 from sild.adminapi.bodies import Body, ErrorInfo
@@ -58,6 +60,38 @@ def surroundings_of(request: Request) -> Surroundings:
     if not isinstance(surroundings, Surroundings):
         raise TypeError("an application was made without surroundings")
     return surroundings
+
+
+class LaterRoute(Route):
+    """The place of an operation, whose route is made when it is first asked for.
+
+    To make a route takes milliseconds, and of all routes few are asked for in a server's first
+    seconds.
+    """
+
+    def __init__(self, prefix: str, operation: Operation) -> None:
+        super().__init__(prefix + operation.path, _unmade, methods=[operation.method])
+        # Without HEAD, which comes with GET by itself here.
+        self.methods = {operation.method}
+        self.operation = operation
+        self._prefix = prefix
+
+    @cached_property
+    def made(self) -> "OperationRoute":
+        """The route itself."""
+        return OperationRoute(self._prefix, self.operation)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what was asked for, or that it cannot be asked so."""
+        if scope["method"] != self.operation.method:
+            await super().handle(scope, receive, send)
+            return
+        scope.update(self.made.matches(scope)[1])
+        await self.made.handle(scope, receive, send)
+
+
+async def _unmade(request: Request) -> Response:
+    raise AssertionError(f"{request.url.path} is answered by the route that was made")
 
 
 class OperationRoute(APIRoute):

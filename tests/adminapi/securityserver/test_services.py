@@ -300,12 +300,11 @@ async def test_a_service_that_is_to_prove_itself_is_connected_to(tmp_path):
         assert plain["ssl_auth"] is False
 
 
-@pytest.mark.feature("SV-06")
 async def test_a_service_tells_how_many_may_call_all_of_it(api):
     whole = Endpoint(PROVIDER, "people")
     part = Endpoint(PROVIDER, "people", "GET", "/part")
     await api.stored.add_endpoint(part)
-    one, other = PROVIDER.owner.subsystem("one"), PROVIDER.owner.subsystem("other")
+    one, other = PROVIDER.member.subsystem("one"), PROVIDER.member.subsystem("other")
     async with api.stored.store.transaction() as conf:
         for endpoint, subject in ((whole, one), (whole, other), (part, one)):
             await conf.grant(AccessRight(endpoint, subject), api.stored.clock.now())

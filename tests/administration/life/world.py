@@ -1,11 +1,13 @@
 """An instance of three security servers, founded through the APIs, and how it is looked at.
 
 SS0 (COM:1234) carries the management services and provides TestService; SS1 (COM:4321) calls it
-for TestClient; SS2 (COM:5678) provides TestService as well, and Alone, which no other server has.
+for TestClient; SS2 (COM:5678) provides TestService as well, and Alone, which no other server has
+and most tests call. SS2 time-stamps each message before it goes on, and uses PostgreSQL.
 """
 
 import asyncio
 import json
+import ssl
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -16,15 +18,17 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from administration.test_from_nothing import CONSUMER, PROVIDER, Founding
+from administration.test_from_nothing import CONSUMER, PIN, PROVIDER, Founding
 from administration.world import WORLD, World
 from sild.apiclient.client import ApiClient
 from sild.apiclient.errors import ApiError
-from sild.apiclient.values import ApiKey, Pin, Server
+from sild.apiclient.values import ApiKey, Form, NamedFile, Pin, Server
 from sild.devnet.serving import serve_app
 from sild.protocol.algorithms import DigestAlgorithm
 
 ALONE = "DEV:COM:5678:Alone"
+SERVICE = f"{ALONE}:mock1"
+SHARED = f"{PROVIDER}:mock1"
 OWNER = {"SS0": "DEV:COM:1234", "SS1": "DEV:COM:4321", "SS2": "DEV:COM:5678"}
 GREETING = {"message": "Hello, world from GET service!"}
 
@@ -32,10 +36,12 @@ GREETING = {"message": "Hello, world from GET service!"}
 class Life(World):
     """The instance: `found` makes it, `call` is what an information system does."""
 
+    pin = PIN
+
     def __init__(self, folder, database=None):
         super().__init__(folder, ("ss0", "ss1", "ss2"))
         self.database = database
-        self.waiting = asyncio.Event()
+        self.asked, self.waiting = asyncio.Event(), asyncio.Event()
         self._speaker = None
 
     def set_up(self):
@@ -51,13 +57,15 @@ class Life(World):
                     "healthy-seconds": 0.0,
                 },
                 "metrics": {"listen-address": server.address, "port": self.places.management},
-                "services": {},
             }
+        self.ss2.further["message-log"] = {"timestamp-immediately": True}
+        self.ss2.further["server"] = {"stop-grace": 5.0}
         if self.database:
-            self.ss2.further["server"] = {"database": self.database}
+            self.ss2.further["server"]["database"] = self.database
 
     async def found(self):
         """Bring everything up, call by call."""
+        self.at_first = await self.standing_of_what_is_new()
         self.founding = founding = Founding(self)
         self._slow = await serve_app(
             Starlette(routes=[Route("/slow", self._answer_late, methods=["GET"])]), WORLD
@@ -90,7 +98,7 @@ class Life(World):
         await founding.offer(self.ss0)
         for server, provider in ((self.ss2, PROVIDER), (self.ss2, ALONE)):
             await self.offer(server, provider, "mock1", self.services.rest_url)
-        await self.offer(self.ss0, PROVIDER, "slow", f"{self._slow.url}/slow")
+        await self.offer(self.ss2, ALONE, "slow", f"{self._slow.url}/slow")
         await founding.settle()
 
     async def add_member(self, server, code, server_code):
@@ -112,6 +120,7 @@ class Life(World):
         return made
 
     async def _answer_late(self, request):
+        self.asked.set()
         await self.waiting.wait()
         return JSONResponse({"late": True})
 
@@ -121,21 +130,38 @@ class Life(World):
         """Have everything published, and all servers know it, sooner than they would."""
         await self.founding.settle()
 
-    async def call(self, service=f"{PROVIDER}:mock1", *, client=CONSUMER, server=None, **how):
+    async def call(self, service=SERVICE, *, client=CONSUMER, **how):
         """What the road answers an information system of the consumer's, by plain HTTP."""
         headers = {"X-Road-Client": client.replace(":", "/")} | how.pop("headers", {})
         method, path = how.pop("method", "GET"), how.pop("path", "")
-        url = f"{(server or self.ss1).http_url}/r1/{service.replace(':', '/')}{path}"
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        url = f"{how.pop('at', self.ss1.http_url)}/r1/{service.replace(':', '/')}{path}"
+        verify = how.pop("verify", True)
+        async with httpx.AsyncClient(trust_env=False, timeout=30, verify=verify) as http:
             return await http.request(method, url, headers=headers, **how)
 
-    async def greets(self, service=f"{PROVIDER}:mock1", **how):
+    @asynccontextmanager
+    async def under_way(self, **how):
+        """A call that the service has, and answers after the block; it must be answered."""
+        self.asked.clear()
+        self.waiting.clear()
+        calling = asyncio.create_task(self.call(f"{ALONE}:slow", **how))
+        try:
+            async with asyncio.timeout(30):
+                await self.asked.wait()
+            yield
+        finally:
+            self.waiting.set()
+            answer = await calling
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {"late": True}
+
+    async def greets(self, service=SERVICE, **how):
         """Assert that the service answers."""
         answer = await self.call(service, **how)
         assert answer.status_code == 200, answer.text
         assert answer.json() == GREETING
 
-    async def refuses(self, code, service=f"{PROVIDER}:mock1", **how):
+    async def refuses(self, code, service=SERVICE, **how):
         """Assert that a call is refused with this code; gives what is said of it."""
         answer = await self.call(service, **how)
         told = answer.json()
@@ -143,7 +169,7 @@ class Life(World):
         assert told["type"].rpartition(".")[2] == code, told
         return told["message"]
 
-    async def answers_soon(self, service=f"{PROVIDER}:mock1", seconds=20, **how):
+    async def answers_soon(self, service=SERVICE, seconds=20, **how):
         """Come back when a service answers; until then it is refused, or nobody is there."""
         answer = None
         for _ in range(seconds * 10):
@@ -161,6 +187,15 @@ class Life(World):
         told = answer.json()
         assert answer.status_code == (200 if told["healthy"] else 503)
         return told
+
+    async def standing_of_what_is_new(self):
+        """What a server says of itself before anything was done."""
+        ss2 = self.ss2
+        return {
+            "initialization": await ss2.ask("GET", "/initialization/status"),
+            "configuration": await ss2.ask("GET", "/diagnostics/globalconf"),
+            "health": await self.health(ss2),
+        }
 
     async def until_healthy(self, server, seconds=20):
         """Come back when the server serves."""
@@ -206,6 +241,40 @@ class Life(World):
             self._speaker = ApiClient(Server(self.central.api_url, Pin(pin), ApiKey(made["key"])))
             self._opened.push_async_callback(self._speaker.close)
         await self._speaker.call("POST", "/management-requests", json=request)
+
+    def sha256(self, der):
+        """The hash of a certificate as the API tells it."""
+        return DigestAlgorithm.SHA256.digest(der).hex().upper()
+
+    async def shown_at(self, host, port, seconds=20):
+        """The hash of the certificate that is shown at a port, once somebody is there."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        for _ in range(seconds * 10):
+            try:
+                _, writer = await asyncio.open_connection(host, port, ssl=context)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            writer.close()
+            return self.sha256(der)
+        raise AssertionError(f"nobody is at {host} port {port}")
+
+    async def signing_keys(self):
+        """The keys that sign the Central Server's internal configuration."""
+        return [
+            key
+            for token in await self.central.ask("GET", "/tokens")
+            for key in token["configuration_signing_keys"]
+            if key["source_type"] == "INTERNAL"
+        ]
+
+    async def approve_stamps(self, url):
+        """Approve the CA's time-stamper at another address."""
+        certificate = NamedFile("tsa.pem", self.authority.certificates()["tsa"])
+        form = Form({"url": url, "cost_type": "FREE"}, {"certificate": certificate})
+        return await self.central.ask("POST", "/timestamping-services", upload=form)
 
     async def keys_of(self, server, member):
         """The signing keys that a server has for a member."""
