@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sild.adminapi.centralserver.additions import ADDITIONS
-from sild.adminapi.centralserver.application import describe_api
-from sild.adminapi.contract import Difference, differences, read_description
+from sild.adminapi.centralserver import additions as central_additions
+from sild.adminapi.centralserver import application as central_application
+from sild.adminapi.contract import Addition, Difference, differences, read_description
+from sild.adminapi.securityserver import additions as security_additions
+from sild.adminapi.securityserver import application as security_application
 
 Json = dict[str, Any]
 
@@ -17,29 +20,62 @@ _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorInf
 _EXAMPLES = 2
 _LIMITS = ("minLength", "maxLength", "pattern", "minimum", "maximum", "format")
 
-# Where the published document says of answers what is not so, here or elsewhere: fields that are
-# not always there, first those that a certificate of another kind does not have, ...
-_NOT_REQUIRED: Mapping[str, tuple[str, ...]] = {
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API: how it is described, and what its published document says that is not so."""
+
+    describe: Callable[[], Json]
+    additions: tuple[Addition, ...]
+    not_required: Mapping[str, tuple[str, ...]]
+    """Fields of schemas that answers do not always have, here or elsewhere."""
+    unlimited: tuple[str, ...]
+    """Schemas whose limits answers exceed: signatures, keys and names are longer."""
+
+
+# What a certificate of another kind does not have.
+_NOT_REQUIRED = {
     "CertificateDetails": (
         *("rsa_public_key_modulus", "rsa_public_key_exponent"),
         *("key_usages", "subject_alternative_names"),
     ),
-    "ConfigurationPart": ("file_updated_at", "version"),  # nobody may have uploaded it yet
-    "ManagementServicesConfiguration": ("security_server_id", "service_provider_name"),  # so here
 }
-# ... and limits: signatures, keys and names are longer; who is no client yet has a blank id.
-_UNLIMITED = ("CertificateDetails", "ManagementServicesConfiguration")
+
+CENTRAL_API = Api(
+    central_application.describe_api,
+    central_additions.ADDITIONS,
+    {
+        **_NOT_REQUIRED,
+        "ConfigurationPart": ("file_updated_at", "version"),  # nobody may have uploaded it yet
+        "ManagementServicesConfiguration": ("security_server_id", "service_provider_name"),
+    },
+    # Who is no client yet has a blank id.
+    ("CertificateDetails", "ManagementServicesConfiguration"),
+)
+SECURITY_API = Api(
+    security_application.describe_api,
+    security_additions.ADDITIONS,
+    {
+        **_NOT_REQUIRED,
+        "Anchor": ("created_at",),
+        "ConnectionStatus": ("error",),
+        "TokenCertificate": ("owner_id",),
+        "TokenCertificateSigningRequest": ("owner_id",),
+    },
+    ("CertificateDetails",),
+)
 
 
-def own_document() -> Json:
+def own_document(api: Api) -> Json:
     """Our own description."""
-    return _without_yaml(copy.deepcopy(describe_api()))
+    return _without_yaml(copy.deepcopy(api.describe()))
 
 
-def published_document(path: Path) -> Json:
+def published_document(api: Api, path: Path) -> Json:
     """The published description, with what our table of additions says of answers."""
     document = copy.deepcopy(dict(read_description(path)))
-    for difference in differences(document, describe_api(), ADDITIONS):
+    for difference in differences(document, api.describe(), api.additions):
         words = difference.what.split()
         if words[0] == "response" and words[2:] == ["is", "not", "published"]:
             for operation in _operations_of(document, difference):
@@ -49,10 +85,10 @@ def published_document(path: Path) -> Json:
         if "required" in schema and "allOf" not in schema:
             # Some schemas demand a property that only another schema has.
             schema["required"] = [each for each in schema["required"] if each in _own(schema)]
-    for name, fields in _NOT_REQUIRED.items():
+    for name, fields in api.not_required.items():
         required = schemas[name]["required"]
         schemas[name]["required"] = [each for each in required if each not in fields]
-    for name in _UNLIMITED:
+    for name in api.unlimited:
         for described in schemas[name]["properties"].values():
             for limit in _LIMITS:
                 described.pop(limit, None)
@@ -86,10 +122,11 @@ def _with(
     change: Callable[[Json, Sequence[Any]], Json],
 ) -> Json:
     document = copy.deepcopy(document)
-    for parameters in _parameters(document):
+    for first, parameters in _parameters(document):
         for parameter in parameters:
-            if parameter.get("name") in known:
-                values = known[parameter["name"]]
+            name = parameter.get("name")
+            values = known.get(f"{first}.{name}") or known.get(name)
+            if values:
                 parameter["schema"] = change(parameter["schema"], values)
     for schema in _schemas(document):
         for name, described in schema.get("properties", {}).items():
@@ -121,12 +158,16 @@ def _lenient(schema: Json) -> Json:
 
 
 def _either(schema: Json, values: Sequence[Any]) -> Json:
-    return {"anyOf": [{"enum": list(dict.fromkeys(values))}, schema]} | _examples(values)
+    return {"anyOf": [{"enum": _each_once(values)}, schema]} | _examples(values)
 
 
 def _examples(values: Sequence[Any]) -> Json:
     # The two versions of the format name it otherwise.
-    return {"example": values[0], "examples": list(dict.fromkeys(values))[:_EXAMPLES]}
+    return {"example": values[0], "examples": _each_once(values)[:_EXAMPLES]}
+
+
+def _each_once(values: Sequence[Any]) -> list[Any]:
+    return [each for place, each in enumerate(values) if each not in values[:place]]
 
 
 def _operations_of(document: Json, difference: Difference) -> Iterator[Json]:
@@ -144,12 +185,14 @@ def _add_answer(responses: Json, status: str) -> None:
         responses[status] = copy.deepcopy(responses[next(successes)])
 
 
-def _parameters(document: Json) -> Iterator[list[Json]]:
-    yield list(document["components"].get("parameters", {}).values())
-    for item in document["paths"].values():
-        yield item.get("parameters", [])
+def _parameters(document: Json) -> Iterator[tuple[str, list[Json]]]:
+    """The parameters, with the first part of the path that they are of."""
+    yield "", list(document["components"].get("parameters", {}).values())
+    for path, item in document["paths"].items():
+        first = path.split("/")[1]
+        yield first, item.get("parameters", [])
         for method in _METHODS:
-            yield item.get(method, {}).get("parameters", [])
+            yield first, item.get(method, {}).get("parameters", [])
 
 
 def _schemas(document: Json) -> Iterator[Json]:

@@ -5,6 +5,8 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -150,3 +152,23 @@ def test_who_holds_them_cannot_be_looked_into_and_who_let_go_can(kept):
         return dumpable() == 1
 
     assert in_child(let_go)
+
+
+_FORGETTING = """
+import os
+from pathlib import Path
+from sild.runtime.kept_secrets import forget_variable
+started_with = Path("/proc/self/environ").read_bytes
+assert b"PIN=canary-1\\0" in started_with() and b"PINS=others\\0" in started_with()
+forget_variable("PIN")
+forget_variable("PIN")
+forget_variable(None)
+assert "PIN" not in os.environ and os.getenv("PINS") == "others"
+assert b"canary-1" not in started_with() and b"PINS=others\\0" in started_with()
+"""
+
+
+def test_a_variable_that_is_forgotten_is_told_by_nobody():
+    variables = {"PIN": "canary-1", "PINS": "others"}
+    command = [sys.executable, "-c", _FORGETTING]
+    subprocess.run(command, env={**os.environ, **variables}, check=True, timeout=30)

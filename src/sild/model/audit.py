@@ -167,7 +167,8 @@ class AuditEvent(Enum):
     CONSOLE_INIT_TOKEN = "Initialize the software token"
     CONSOLE_GENERATE_KEY = "Generate a key on the token"
 
-    # Of local accounts, which the reference does not have.
+    # Of what the reference does not have.
+    PUBLISH_GLOBAL_CONFIGURATION = "Publish global configuration"
     ADD_USER = "Add user"
     EDIT_USER_ROLES = "Edit user roles"
     SET_USER_PASSWORD = "Set user password"

@@ -9,6 +9,7 @@ the whole service as well. What holds it cannot be looked into by others of its 
 import array
 import contextlib
 import ctypes
+import itertools
 import logging
 import os
 import socket
@@ -81,6 +82,22 @@ class KeptSecrets:
         written = zlib.crc32(content).to_bytes(_CHECKSUM, "big") + content
         os.pwrite(self._descriptor, written.ljust(before, b"\0"), 0)
         os.ftruncate(self._descriptor, len(written))
+
+
+def forget_variable(name: str | None) -> None:
+    """Remove a variable from this process's environment, and from what the system tells of it.
+
+    /proc/PID/environ shows the memory that the process started with, whatever was unset since.
+    """
+    if name is None or name not in os.environ:
+        return
+    prefix = os.fsencode(name) + b"="
+    variables = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+    for address in itertools.takewhile(bool, variables):
+        text = ctypes.string_at(address)
+        if text.startswith(prefix):
+            ctypes.memset(address + len(prefix), 0, len(text) - len(prefix))
+    del os.environ[name]
 
 
 def _passed(environ: Mapping[str, str]) -> int | None:

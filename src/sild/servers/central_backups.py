@@ -65,6 +65,7 @@ class CentralBackups:
                 "management-service-tls.pem": layout.services_tls,
                 "configuration-parts": layout.configuration_parts,
             },
+            private=frozenset({"sild.toml", "api-tls.pem", "management-service-tls.pem"}),
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
-from sild.runtime.kept_secrets import KeptSecrets
+from sild.runtime.kept_secrets import KeptSecrets, forget_variable
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import SettingsError
 from sild.runtime.supervise import Child, Fork, Supervisor
@@ -78,6 +78,7 @@ def _signer(layout: CentralLayout, settings: CentralServerSettings, pins: KeptSe
 def _central(layout: CentralLayout, settings: CentralServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.central import run_central  # noqa: PLC0415 - preloaded by the supervisor
 
+    forget_variable(settings.signer.autologin_variable)
     pins.let_go()
     settings = _current(layout, settings)
     return run_process("central", settings.logs, partial(run_central, layout, settings))

@@ -241,7 +241,10 @@ class Control:
 
     async def download_now(self) -> datetime:
         """Download by the anchor that is there now; raises GlobalConfError."""
-        return await self._download()
+        expires = await self._download()
+        # The job had failed for want of an anchor, and would rest for long.
+        self.download.run_now()
+        return expires
 
     async def refresh(self) -> ControlStatus:
         """Download the configuration, fetch OCSP responses, and tell the workers, now."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
-from sild.runtime.kept_secrets import KeptSecrets
+from sild.runtime.kept_secrets import KeptSecrets, forget_variable
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import SettingsError
 from sild.runtime.supervise import Child, Fork, Supervisor
@@ -89,6 +89,7 @@ def _signer(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets)
 def _control(layout: Layout, settings: SecurityServerSettings, pins: KeptSecrets) -> int:
     from sild.servers.controlling import run_control  # noqa: PLC0415 - preloaded by the supervisor
 
+    forget_variable(settings.signer.autologin_variable)
     pins.let_go()
     settings = _current(layout, settings)
     return run_process("control", settings.logs, partial(run_control, layout, settings))
@@ -99,6 +100,7 @@ def _worker(
 ) -> int:
     from sild.servers.worker import run_worker  # noqa: PLC0415 - preloaded by the supervisor
 
+    forget_variable(settings.signer.autologin_variable)
     pins.let_go()
     settings = _current(layout, settings)
     return run_process(

@@ -76,6 +76,7 @@ class ServerBackups:
                 "internal-tls.pem": layout.internal_tls,
                 "api-tls.pem": layout.api_tls,
             },
+            private=frozenset({"sild.toml", "internal-tls.pem", "api-tls.pem"}),
         )
 
     async def _identity(self) -> str:

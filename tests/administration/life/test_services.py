@@ -157,7 +157,7 @@ async def test_a_wsdl_that_has_changed_is_refreshed_after_a_warning(life):
         given = {each["service_code"] for each in await ask("GET", RIGHTS)}
         assert {kept, leaving} & given == {kept}
         assert changed["refreshed_at"] > unchanged["refreshed_at"]
-        services.codes[:] = ["no code"]
+        services.codes[:] = ["no/code"]
         async with refused(409, "invalid_wsdl_service_identifier"):
             await ask("PUT", f"{place}/refresh", {"ignore_warnings": True})
         assert _codes(await ask("GET", place)) == _codes(changed)

@@ -227,8 +227,8 @@ class Life(World):
             await server.ask("DELETE", f"/clients/{client}")
 
     async def newest_request(self, status="WAITING"):
-        """The newest management request of this status."""
-        newest = {"sort": "id", "desc": "true", "status": status}
+        """The newest management request of this status, or of any."""
+        newest = {"sort": "id", "desc": "true"} | ({"status": status} if status else {})
         found = await self.central.ask("GET", "/management-requests", query=newest)
         return found["items"][0]
 

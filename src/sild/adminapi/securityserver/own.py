@@ -54,6 +54,10 @@ async def refresh_server(
     *,
     ocsp: bool = False,
 ) -> Refreshed:
-    """Download the global configuration and follow it now, and with `ocsp` ask responders too."""
+    """Download the global configuration and follow it now, and with `ocsp` ask responders too.
+
+    The audit log is not told: nothing is changed that the server would not do by itself in a
+    moment, and whoever waits for something asks for it every second.
+    """
     del asked
     return await refreshing.refresh_now(ocsp=ocsp)

@@ -53,6 +53,7 @@ _KEY_FILE = "sild-backup-key"
 _PRE_RESTORE = "conf_prerestore_backup.tar"
 _PGP_PACKET = 0x80
 _PGP_ARMOR = b"-----BEGIN PGP"
+_SEALED, _OPENED = ".sealed", ".opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,24 +258,52 @@ class Backups:
             stage = self._places.work / "backup"
             try:
                 await asyncio.to_thread(make_private_directory, self._places.folder)
-                tar = await self._gathered(identity, stage)
+                tar = await self._gathered(identity, stage, signer)
                 return await self._seal(tar, signer, pattern)
             except (OSError, FileError, DatabaseError, GnupgError) as error:
                 raise BackupFailed(f"the backup could not be made: {error}") from error
             finally:
                 await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
 
-    async def _gathered(self, identity: str, stage: Path) -> Path:
+    async def _gathered(self, identity: str, stage: Path, key: str | None) -> Path:
         await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
         parts = stage / "parts"
         await asyncio.to_thread(make_private_directory, parts)
         await gather(self._server, parts)
+        await self._hide_private(parts / "files", key)
         entries = await asyncio.to_thread(describe_entries, parts)
         server = self._server
         manifest = Manifest(server.kind, identity, server.version, self._clock.now(), entries)
         tar = stage / "backup.tar"
         await asyncio.to_thread(write_archive, tar, manifest, parts)
         return tar
+
+    async def _hide_private(self, files: Path, key: str | None) -> None:
+        """Encrypt what holds secrets in clear for this server; without a key, leave it out."""
+        for name in sorted(self._server.private):
+            clear, sealed = files / name, files / f"{name}{_SEALED}"
+            if not clear.exists():
+                continue
+            if key is not None:
+                await self._gnupg.seal(clear, sealed, key, (key,))
+            await asyncio.to_thread(clear.unlink)
+            if key is not None:
+                await asyncio.to_thread(sealed.rename, clear)
+
+    async def _show_private(self, files: Path) -> None:
+        """Decrypt what is to be restored; what was encrypted for others stays as it is here."""
+        for name in sorted(self._server.private):
+            sealed, clear = files / name, files / f"{name}{_OPENED}"
+            if not await asyncio.to_thread(_is_sealed, sealed):
+                continue
+            limit = self._settings.largest_backup
+            try:
+                await self._gnupg.open(sealed, clear, limit, signed=False)
+            except GnupgError as error:
+                _LOG.warning("%s is not restored, and stays as it is: %s", name, error)
+                await asyncio.to_thread(_keep_as_is, self._server.files[name], sealed)
+            else:
+                await asyncio.to_thread(clear.replace, sealed)
 
     async def _seal(self, tar: Path, signer: str, pattern: str) -> BackupFile:
         sealed = tar.with_suffix(".gpg")
@@ -306,7 +335,9 @@ class Backups:
         limit = self._settings.largest_backup
         stage = self._restoration.stage
         if options.plain:
-            return await asyncio.to_thread(unpack_archive, path, stage, UnpackLimits(limit))
+            manifest = await asyncio.to_thread(unpack_archive, path, stage, UnpackLimits(limit))
+            await self._show_private(stage / "files")
+            return manifest
         opened = self._places.work / "opened.tar"
         try:
             signer = await self._gnupg.open(path, opened, limit, signed=not options.unsigned)
@@ -315,7 +346,9 @@ class Backups:
                 raise BackupRefused(
                     f"{path.name} is not signed by the key of this server's backups"
                 )
-            return await asyncio.to_thread(unpack_archive, opened, stage, UnpackLimits(limit))
+            manifest = await asyncio.to_thread(unpack_archive, opened, stage, UnpackLimits(limit))
+            await self._show_private(stage / "files")
+            return manifest
         except GnupgError as error:
             raise BackupRefused(f"{path.name} cannot be trusted: {error}") from error
         finally:
@@ -333,7 +366,8 @@ class Backups:
     async def _copy_before_restoring(self) -> None:
         stage = self._places.work / "before"
         try:
-            tar = await self._gathered(await self._server.identity() or "none", stage)
+            identity = await self._server.identity() or "none"
+            tar = await self._gathered(identity, stage, await asyncio.to_thread(self._find_key))
             await asyncio.to_thread(tar.replace, self._places.pre_restore)
         finally:
             await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
@@ -386,3 +420,19 @@ class Backups:
                 self.running = None
         finally:
             os.close(descriptor)
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether GnuPG wrote a file, which is no text; those of older backups are."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1) >= bytes([_PGP_PACKET])
+    except FileNotFoundError:
+        return False
+
+
+def _keep_as_is(present: Path, staged: Path) -> None:
+    """Have what is there restored as it is."""
+    staged.unlink()
+    if present.is_file():
+        shutil.copyfile(present, staged)

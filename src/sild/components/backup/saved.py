@@ -32,7 +32,8 @@ class SavedServer:
 
     `identity` gives "DEV/node_0" and the like, and blank while the server has none. `files` are
     files and directories by the names that they have in backups; of a directory all files are
-    saved, but no links.
+    saved, but no links. Those of the files that are `private` hold keys or passwords in clear:
+    they are saved encrypted for the server itself, whether its backups are encrypted or not.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class SavedServer:
     version: str
     databases: tuple[SavedDatabase, ...]
     files: Mapping[str, Path]
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

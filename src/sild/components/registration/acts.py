@@ -5,7 +5,8 @@ fails on the way leaves everything as it was. Afterwards the global configuratio
 (`next_status`, `next_certificate_status`).
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from sild.components.registration.composing import Composer
 from sild.components.registration.errors import (
@@ -48,17 +49,20 @@ class Registration:
     standing: Standing
     composer: Composer
     sender: RequestSender
+    acting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of two who ask for the same, the second finds what the first has changed."""
 
     async def register_certificate(self, sha256: str, address: str) -> int:
         """Ask that an authentication certificate be registered, and the server at this address.
 
         Raises AuthCertificateUnknown, CertificateNotMovable, SendingFailed and what composing does.
         """
-        entry = await self._movable(sha256, CertificateEvent.REGISTER)
-        request = AuthCertRegistration(self._server, entry.certificate, address)
-        number = await self.sender.send(request)
-        await self.keys.move_certificate(sha256, CertificateEvent.REGISTER)
-        return number
+        async with self.acting:
+            entry = await self._movable(sha256, CertificateEvent.REGISTER)
+            request = AuthCertRegistration(self._server, entry.certificate, address)
+            number = await self.sender.send(request)
+            await self.keys.move_certificate(sha256, CertificateEvent.REGISTER)
+            return number
 
     async def try_registration(self, sha256: str | None, address: str) -> int:
         """Ask whether a registration would be taken; without a certificate, only who answers.
@@ -74,10 +78,11 @@ class Registration:
 
     async def unregister_certificate(self, sha256: str) -> int:
         """Ask that an authentication certificate be removed; raises as `register_certificate`."""
-        entry = await self._movable(sha256, CertificateEvent.UNREGISTER)
-        number = await self.sender.send(AuthCertDeletion(self._server, entry.certificate))
-        await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER)
-        return number
+        async with self.acting:
+            entry = await self._movable(sha256, CertificateEvent.UNREGISTER)
+            number = await self.sender.send(AuthCertDeletion(self._server, entry.certificate))
+            await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER)
+            return number
 
     async def mark_certificate_deleted(self, sha256: str) -> None:
         """Note that a certificate is to be removed though nobody could be asked.
@@ -147,13 +152,14 @@ class Registration:
         client = request.client
         if client == self._server.owner:
             raise OwnerStays(f"{client} owns the server: it cannot {event.value}", str(client))
-        try:
-            client_after(self._status_of(client), event)
-        except InvalidMove as error:
-            raise ClientNotMovable(error.message, str(client)) from None
-        number = await self.sender.send(request)
-        await self.clients.move(client, event)
-        return number
+        async with self.acting:
+            try:
+                client_after(self._status_of(client), event)
+            except InvalidMove as error:
+                raise ClientNotMovable(error.message, str(client)) from None
+            number = await self.sender.send(request)
+            await self.clients.move(client, event)
+            return number
 
     def _status_of(self, client: ClientId) -> ClientStatus:
         for each in self.standing.snapshot().clients:
