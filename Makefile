@@ -62,8 +62,8 @@ bench: dev ## Measure the message path beside its comparison.
 soak: dev ## Run the long forms of the tests; mixed traffic for SILD_SOAK_MINUTES, half an hour by default.
 	@SILD_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 tests
 
-fuzz: $(STAMP) $(FUZZ)/.complete ## Fuzz the management API by its description; PUBLISHED=... names another to do it by, too; POSTGRESQL=1 on that.
-	@$(BIN)/python tools/fuzz_api.py $(if $(PUBLISHED),--published $(PUBLISHED)) $(if $(POSTGRESQL),--postgresql)
+fuzz: $(STAMP) $(FUZZ)/.complete ## Fuzz the management APIs by their descriptions; SERVER=... names one; PUBLISHED=FOLDER has others to do it by, too; POSTGRESQL=1 on that.
+	@$(BIN)/python tools/fuzz_api.py $(if $(SERVER),--server $(SERVER)) $(if $(PUBLISHED),--published $(PUBLISHED)) $(if $(POSTGRESQL),--postgresql)
 
 $(FUZZ)/.complete: tests/fuzz/requirements.lock | $(STAMP)
 	@$(BIN)/python -m venv $(FUZZ)

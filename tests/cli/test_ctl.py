@@ -1,5 +1,6 @@
 """`sild ctl` makes the calls of the management API, and shows what comes back."""
 
+import argparse
 import asyncio
 import io
 import json
@@ -12,9 +13,11 @@ import pytest
 from apiclient.pretended_server import PretendedServer
 from apiclient.served import serving
 from sild.adminapi.contract import read_description
+from sild.apiclient.values import ApiKey, Login
 from sild.cli import main
 from sild.cli.ctl import OPERATIONS
 from sild.cli.ctl_operations import Where
+from sild.cli.ctl_server import add_server_options, server_of
 from sild.runtime.files import write_private
 
 pytestmark = pytest.mark.anyio
@@ -414,6 +417,30 @@ async def test_the_file_names_servers_and_keys(tmp_path, capsys, monkeypatch):
         (tmp_path / "ctl.toml").chmod(0o644)
         code, _, complained = await shell("id", options=())
         assert (code, "chmod 600" in complained) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "credentials"),
+    [
+        ({"user": "mari"}, {"PASSWORD": "secret"}, Login("mari", "secret")),
+        ({"user": "mari", "password": "old"}, {"PASSWORD": "new"}, Login("mari", "new")),
+        ({"user": "mari", "password": "secret"}, {"API_KEY": "key"}, ApiKey("key")),
+        ({"api-key": "key"}, {"PASSWORD": "secret"}, ApiKey("key")),
+        ({"api-key": "key"}, {"USER": "mari", "PASSWORD": "secret"}, Login("mari", "secret")),
+    ],
+)
+def test_what_the_environment_says_goes_before_the_file(
+    tmp_path, monkeypatch, file, said, credentials
+):
+    lines = "".join(f'{name} = "{value}"\n' for name, value in file.items())
+    text = f'[servers.ss1]\nurl = "https://127.0.0.1:1"\n{lines}'
+    write_private(tmp_path / "ctl.toml", text.encode())
+    for name, value in said.items():
+        monkeypatch.setenv(f"SILD_CTL_{name}", value)
+    parser = argparse.ArgumentParser()
+    add_server_options(parser)
+    asked = parser.parse_args(["--config", str(tmp_path / "ctl.toml")])
+    assert server_of(asked).credentials == credentials
 
 
 async def test_without_a_server_it_is_told_how_to_name_one(tmp_path, capsys, monkeypatch):

@@ -24,6 +24,7 @@ from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.clock import TurnedClock
 from sild.runtime.database import Database
 from sild.runtime.files import make_private_directory, write_private
+from sild.runtime.gnupg_home import GnupgHome
 from sild.servers.databases import migrate_databases
 from sild.servers.layout import Layout
 from sild.servers.server_backups import BackedUp, ServerBackups
@@ -34,7 +35,8 @@ pytestmark = pytest.mark.anyio
 OWNER = ClientId("DEV", "GOV", "M1")
 SERVER = SecurityServerId(OWNER, "SS1")
 FIRST, SECOND = ChosenService("One", "http://one.test"), ChosenService("Two", "http://two.test")
-FILES = ("settings_file", "devices_file", "anchor_file", "internal_tls", "api_tls")
+PRIVATE = ("internal_tls", "api_tls")
+FILES = ("settings_file", "devices_file", "anchor_file", *PRIVATE)
 
 
 class Server:
@@ -66,7 +68,7 @@ class Server:
         make_private_directory(self.layout.keys / "softtoken")
         write_private(self.layout.keys / "softtoken" / "key.p12", b"key")
         for name in FILES:
-            write_private(getattr(self.layout, name), name.encode())
+            write_private(getattr(self.layout, name), f"[logs]\n# {name}\n".encode())
 
     async def log(self, name):
         """Let the message log hold something more."""
@@ -170,8 +172,13 @@ async def test_the_backup_of_another_server_is_refused_unless_it_is_wanted(tmp_p
         await two.initialize(SecurityServerId(OWNER, "SS2"))
         with pytest.raises(BackupRefused):
             await two.backups.restore_file(made, RestoreOptions(unsigned=True))
+        private = [getattr(two.layout, name) for name in PRIVATE]
+        for path in private:
+            write_private(path, b"of two")
         await two.backups.restore_file(made, RestoreOptions(unsigned=True, force=True))
-        assert await two.state() == before
+        # Its TLS keys nobody else can read, and its own stay.
+        assert [path.read_bytes() for path in private] == [b"of two", b"of two"]
+        assert (await two.state())[:3] == before[:3]
 
 
 async def test_a_backup_goes_from_files_to_postgresql(tmp_path, postgres):
@@ -184,9 +191,37 @@ async def test_a_backup_goes_from_files_to_postgresql(tmp_path, postgres):
         made = one.backups.path_of((await one.backups.create()).name)
         await two.initialize()
         await two.backups.restore_file(made, RestoreOptions(unsigned=True))
+        for name in PRIVATE:
+            write_private(getattr(two.layout, name), getattr(one.layout, name).read_bytes())
         assert await two.state() == await one.state()
         async with two.store.transaction() as conf:
             await conf.add_client(Client(OWNER.subsystem("next")))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_private"),
+    [
+        ("[logs]\n", False),
+        ('[server]\ndatabase = "postgresql://sild:canary@localhost/sild"\n', True),
+        ('[message-log]\nmessagelog-keystore-password = "canary"\n', True),
+        ("[what is this", True),
+    ],
+)
+async def test_settings_with_passwords_are_encrypted_in_backups(tmp_path, text, is_private):
+    async with opened(tmp_path / "home") as server:
+        await server.initialize()
+        await server.fill()
+        write_private(server.layout.settings_file, text.encode())
+        made = server.backups.path_of((await server.backups.create()).name)
+        before = await server.state()
+        await server.spoil()
+        await server.backups.restore(made.name)
+        assert await server.state() == before
+        tar = tmp_path / "opened.tar"
+        await GnupgHome(server.layout.gnupg).open(made, tar, 2**30)
+        assert (text.encode() in tar.read_bytes()) is not is_private
+        for name in PRIVATE:
+            assert name.encode() not in tar.read_bytes()
 
 
 async def test_a_key_that_cannot_be_made_is_told(tmp_path, monkeypatch):

@@ -144,19 +144,21 @@ def _said(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-# Of each of these, what is said last is meant.
-_RIVALS = (
-    frozenset({"fingerprint", "ca-file", "insecure"}),
-    frozenset({"api-key", "api-key-file", "user", "password", "password-file"}),
-)
+_VERIFYING = frozenset({"fingerprint", "ca-file", "insecure"})
+_KEYS = frozenset({"api-key", "api-key-file"})
+_PASSWORDS = frozenset({"password", "password-file"})
+# What of the file is not meant where something is said; a password belongs to whatever user.
+_INSTEAD_OF: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(_VERIFYING, _VERIFYING),
+    **dict.fromkeys(_KEYS, _KEYS | _PASSWORDS | {"user"}),
+    **dict.fromkeys(_PASSWORDS, _PASSWORDS),
+    "user": _KEYS | _PASSWORDS,
+}
 
 
 def _without_rivals(server: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    kept = dict(server)
-    for rivals in _RIVALS:
-        if rivals & said.keys():
-            kept = {name: value for name, value in kept.items() if name not in rivals}
-    return kept | dict(said)
+    rivals = frozenset[str]().union(*(_INSTEAD_OF.get(name, frozenset()) for name in said))
+    return {name: value for name, value in server.items() if name not in rivals} | dict(said)
 
 
 def _read_config(path: Path, *, needed: bool) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def forget_variable(name: str | None) -> None:
         return
     prefix = os.fsencode(name) + b"="
     variables = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
-    for address in itertools.takewhile(bool, variables):
+    for number in itertools.count():
+        address: int | None = variables[number]
+        if address is None:
+            break
         text = ctypes.string_at(address)
         if text.startswith(prefix):
             ctypes.memset(address + len(prefix), 0, len(text) - len(prefix))

@@ -99,6 +99,15 @@ def describe(settings: object) -> str:
     return "\n".join(lines)
 
 
+def holds_secrets(settings: object) -> bool:
+    """Whether any setting whose value is never shown is set."""
+    return any(
+        key.secret and getattr(getattr(settings, field.name), key.name) is not None
+        for field in dataclasses.fields(_dataclass(settings))
+        for key in _Section(type(settings), field).keys.values()
+    )
+
+
 class _Fault(Exception):
     """What was expected of a value."""
 

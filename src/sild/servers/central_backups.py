@@ -17,13 +17,22 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.database import Database
 from sild.servers.central_database import migrate_central, open_central_database
 from sild.servers.central_layout import CentralLayout
-from sild.servers.central_settings import CentralServerSettings, read_central_settings
+from sild.servers.central_settings import (
+    CentralServerSettings,
+    read_central_settings,
+    tells_secrets,
+)
 
 _LOG = logging.getLogger(__name__)
 
 
 async def _nothing() -> None:
     return None
+
+
+def _always(_: Path) -> bool:
+    """Say of a private key's file that it is private."""
+    return True
 
 
 class CentralBackups:
@@ -65,7 +74,11 @@ class CentralBackups:
                 "management-service-tls.pem": layout.services_tls,
                 "configuration-parts": layout.configuration_parts,
             },
-            private=frozenset({"sild.toml", "api-tls.pem", "management-service-tls.pem"}),
+            private={
+                "sild.toml": tells_secrets,
+                "api-tls.pem": _always,
+                "management-service-tls.pem": _always,
+            },
         )
 
 

@@ -11,7 +11,7 @@ from sild.components.centralserver.settings import CenterListeners, CenterSettin
 from sild.components.signer.devices import read_devices
 from sild.components.signer.settings import SignerSettings
 from sild.runtime.logs import LogSettings
-from sild.runtime.settings import read_settings
+from sild.runtime.settings import SettingsError, holds_secrets, read_settings
 from sild.servers.central_layout import CentralLayout
 
 
@@ -52,3 +52,11 @@ def read_central_settings(layout: CentralLayout) -> CentralServerSettings:
     settings = read_settings(CentralServerSettings, path, os.environ)
     read_devices(settings.signer.devices_file or layout.devices_file)
     return settings
+
+
+def tells_secrets(path: Path) -> bool:
+    """Whether a settings file has passwords in it, for all that can be read of it."""
+    try:
+        return holds_secrets(read_settings(CentralServerSettings, path, {}))
+    except SettingsError:
+        return True

@@ -25,13 +25,18 @@ from sild.runtime.clock import Clock, SystemClock
 from sild.runtime.database import Database
 from sild.servers.databases import migrate_databases, open_configuration, open_message_database
 from sild.servers.layout import Layout
-from sild.servers.settings import SecurityServerSettings, read_server_settings
+from sild.servers.settings import SecurityServerSettings, read_server_settings, tells_secrets
 
 _LOG = logging.getLogger(__name__)
 
 
 async def _nothing() -> None:
     return None
+
+
+def _always(_: Path) -> bool:
+    """Say of a private key's file that it is private."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,11 @@ class ServerBackups:
                 "internal-tls.pem": layout.internal_tls,
                 "api-tls.pem": layout.api_tls,
             },
-            private=frozenset({"sild.toml", "internal-tls.pem", "api-tls.pem"}),
+            private={
+                "sild.toml": tells_secrets,
+                "internal-tls.pem": _always,
+                "api-tls.pem": _always,
+            },
         )
 
     async def _identity(self) -> str:

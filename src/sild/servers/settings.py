@@ -21,7 +21,7 @@ from sild.components.serverconf.service_settings import ServiceSettings
 from sild.components.signer.devices import read_devices
 from sild.components.signer.settings import OcspSettings, SignerSettings
 from sild.runtime.logs import LogSettings
-from sild.runtime.settings import Between, Secret, read_settings
+from sild.runtime.settings import Between, Secret, SettingsError, holds_secrets, read_settings
 from sild.servers.layout import Layout
 from sild.servers.server_tls import information_system_policy, server_policy
 
@@ -101,3 +101,11 @@ def read_server_settings(layout: Layout) -> SecurityServerSettings:
     information_system_policy(settings.proxy)
     read_devices(settings.signer.devices_file or layout.devices_file)
     return settings
+
+
+def tells_secrets(path: Path) -> bool:
+    """Whether a settings file has passwords in it, for all that can be read of it."""
+    try:
+        return holds_secrets(read_settings(SecurityServerSettings, path, {}))
+    except SettingsError:
+        return True

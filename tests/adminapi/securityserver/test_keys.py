@@ -254,6 +254,16 @@ async def test_what_the_profile_leaves_open_is_filled_in_and_the_rest_is_not(api
     assert names.get_values_for_type(x509.DNSName) == ["ss1.test"]
 
 
+async def test_a_request_needs_no_alternative_name(api):
+    api.world.change(profile=FIVRK)
+    fields = {"CN": "ss1.test", "O": "First"}
+    key_id, csr_id = await api.key("AUTHENTICATION", subject_field_values=fields)
+    answer = await api.raw("GET", f"/keys/{key_id}/csrs/{csr_id}", csr_format="DER")
+    csr = x509.load_der_x509_csr(answer.content)
+    with pytest.raises(x509.ExtensionNotFound):
+        csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+
 async def test_a_field_that_is_left_empty_is_named(api):
     api.world.change(profile=FIVRK)
     body = wanted("AUTHENTICATION", subject_field_values={"CN": " ", "O": "First"})

@@ -12,9 +12,7 @@ async def life(tmp_path_factory, anyio_backend, request):
 
     The third is on PostgreSQL, where there is one.
     """
-    database = None
-    if find_binaries() is not None:
-        database = request.getfixturevalue("postgres").new_database()
-    async with await Life(tmp_path_factory.mktemp("life"), database).start() as life:
+    postgres = request.getfixturevalue("postgres") if find_binaries() else None
+    async with await Life(tmp_path_factory.mktemp("life"), postgres).start() as life:
         await life.found()
         yield life

@@ -7,8 +7,9 @@ and most tests call. SS2 time-stamps each message before it goes on, and uses Po
 
 import asyncio
 import json
+import sqlite3
 import ssl
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from administration.test_from_nothing import CONSUMER, PIN, PROVIDER, Founding
+from administration.test_from_nothing import CONSUMER, PIN, PROVIDER, SOAP, Founding
 from administration.world import WORLD, World
 from sild.apiclient.client import ApiClient
 from sild.apiclient.errors import ApiError
@@ -38,9 +39,10 @@ class Life(World):
 
     pin = PIN
 
-    def __init__(self, folder, database=None):
+    def __init__(self, folder, postgres=None):
         super().__init__(folder, ("ss0", "ss1", "ss2"))
-        self.database = database
+        self._postgres = postgres
+        self.database = postgres and postgres.new_database()
         self.asked, self.waiting = asyncio.Event(), asyncio.Event()
         self._speaker = None
 
@@ -180,10 +182,10 @@ class Life(World):
             await asyncio.sleep(0.1)
         raise AssertionError(answer and answer.text)
 
-    async def health(self, server):
+    async def health(self, server, port=None):
         """What a balancer is told: whether the server is healthy, and why not."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-            answer = await http.get(f"http://{server.address}:{self.places.registration}/")
+            answer = await http.get(f"http://{server.address}:{port or self.places.registration}/")
         told = answer.json()
         assert answer.status_code == (200 if told["healthy"] else 503)
         return told
@@ -197,16 +199,42 @@ class Life(World):
             "health": await self.health(ss2),
         }
 
-    async def until_healthy(self, server, seconds=20):
+    async def until_healthy(self, server, port=None, seconds=30):
         """Come back when the server serves."""
         told = None
         for _ in range(seconds * 10):
             with suppress(httpx.TransportError):
-                told = await self.health(server)
+                told = await self.health(server, port)
                 if told["healthy"]:
                     return
             await asyncio.sleep(0.1)
         raise AssertionError(told)
+
+    async def soap_call(self, code):
+        """What a SOAP service of the third server's client says, or its server."""
+        names = (("TestService", "Alone"), ("1234<", "5678<"), ("getRandom", code))
+        content = SOAP
+        for old, new in names:
+            content = content.replace(old, new)
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            headers = {"Content-Type": "text/xml"}
+            return (await http.post(self.ss1.http_url, content=content, headers=headers)).text
+
+    async def count_of_messages(self, server):
+        """How many records a server's message log has."""
+        count = "select count(*) from messagelog_record"
+        if server is self.ss2 and self.database:
+            return int(await asyncio.to_thread(self._postgres.sql, self.database, count))
+        with closing(sqlite3.connect(server.layout.message_database)) as database:
+            return database.execute(count).fetchone()[0]
+
+    async def until_more_messages_than(self, count, server, seconds=30):
+        """Come back when its message log has grown."""
+        for _ in range(seconds * 10):
+            if await self.count_of_messages(server) > count:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"there are still no more than {count}")
 
     async def metrics(self, server):
         """What Prometheus is told."""

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 
 import httpx
 
@@ -39,7 +40,11 @@ class Run(World):
     def set_up(self):
         """Have one server enter the PIN that stands in its environment, from its next start on."""
         self.ss1.further = {
-            "signer": {"autologin-variable": PIN_VARIABLE, "autologin-retry-interval": 600.0}
+            "signer": {
+                "autologin-variable": PIN_VARIABLE,
+                "autologin-retry-interval": 600.0,
+                "module-scan-interval": 1.0,
+            }
         }
         self.ss1.environment = {PIN_VARIABLE: NEXT_PIN}
 
@@ -348,10 +353,10 @@ class Run(World):
         await ask("PUT", "/system/maintenance-mode/enable", {"message": "Back soon"})
         mode = "/system/maintenance-mode"
         await founding.settle()
-        await self.ss1.until(mode, lambda told: told["status"] == "ENABLED")
+        await self.ss1.until(mode, lambda told: told["status"] == "ENABLED_MAINTENANCE_MODE")
         await ask("PUT", f"{mode}/disable")
         await founding.settle()
-        await self.ss1.until(mode, lambda told: told["status"] == "DISABLED")
+        await self.ss1.until(mode, lambda told: told["status"] == "DISABLED_MAINTENANCE_MODE")
         await ask("PUT", "/system/server-address", {"address": "ss1.example.org"})
         report = await self.ss1.client.call("GET", "/diagnostics/info/download")
         self.answered.append(report.content.decode())
@@ -362,7 +367,18 @@ class Run(World):
         name = {"name": "CN=ss1.example.org"}
         csr = (await call("POST", f"{SYSTEM_CERTIFICATE}/csr", json=name)).content
         made = await self.sign(csr, "auth")
-        await self.ss1.client.call("POST", f"{SYSTEM_CERTIFICATE}/import", upload=Octets(made))
+        await call("POST", f"{SYSTEM_CERTIFICATE}/import", upload=Octets(made))
+        await self._until_it_listens()
+
+    async def _until_it_listens(self):
+        """Come back when the workers, which start anew with each certificate, answer."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for _ in range(100):
+                # Those of before may still be there.
+                await asyncio.sleep(0.3)
+                with suppress(httpx.TransportError):
+                    await http.get(self.ss1.http_url)
+                    return
 
     async def _mistakes(self):
         """Secrets where they do not belong, and bodies that are none."""

@@ -45,6 +45,7 @@ ITEM = Table(
     Column("made", Moment),
     Column("hidden", Boolean, nullable=False),
 )
+PRIVATE = b"-----BEGIN PRIVATE KEY-----"
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 PEOPLE = [(7, "Boss", None), (3, 'Ünal "x"\n', 7), (9, "Third", 7)]
 ITEMS = [(2, 3, "", b"\x00\xff" * 300, MOMENT, True), (5, 7, "ä🙂", None, None, False)]
@@ -87,7 +88,8 @@ class Server:
             self._identity,
             "0.1",
             (SavedDatabase("registry", database, (METADATA,)),),
-            {"settings": home / "sild.toml", "keys": home / "keys"},
+            {"settings": home / "sild.toml", "keys": home / "keys", "tls.pem": home / "tls.pem"},
+            private={"tls.pem": lambda path: b"PRIVATE" in path.read_bytes()},
         )
         self.backups = Backups(
             self.saved, self.places, BackupSettings(**settings), self.clock, self._restored
@@ -103,6 +105,7 @@ class Server:
         await make_tables(self.database)
         await fill(self.database)
         self.write("sild.toml", b"[center]\n")
+        self.write("tls.pem", PRIVATE)
         self.write("keys/one.p12", b"one")
         self.write("keys/deep/two.p12", b"two" * 100_000)
         if key:
@@ -114,6 +117,7 @@ class Server:
         self.write("sild.toml", b"[other]\n")
         (self.home / "keys/one.p12").unlink()
         self.write("keys/three.p12", b"three")
+        self.write("tls.pem", b"other")
 
     def write(self, name, content):
         path = self.home / name
@@ -121,7 +125,7 @@ class Server:
         path.write_bytes(content)
 
     def files(self):
-        found = [self.home / "sild.toml", *(self.home / "keys").rglob("*")]
+        found = [self.home / "sild.toml", self.home / "tls.pem", *(self.home / "keys").rglob("*")]
         return {
             path.relative_to(self.home).as_posix(): path.read_bytes()
             for path in found

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from components.backup.builders import Server, make_tables, tar_of
+from components.backup.builders import PRIVATE, Server, make_tables, tar_of
 from sild.components.backup.backups import Backups
 from sild.components.backup.errors import (
     BackupBusy,
@@ -49,6 +49,50 @@ async def test_a_backup_is_restored(server):
     await server.backups.restore_file(server.places.pre_restore, PLAIN)
     assert await server.state() == spoiled
     assert not (server.places.work / "stage").exists()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_what_is_private_is_encrypted_in_every_backup(tmp_path, server, encrypted):
+    settings = BackupSettings(backup_encryption_enabled=encrypted)
+    backups = Backups(server.saved, server.places, settings, server.clock)
+    made = backups.path_of((await backups.create()).name)
+    before = await server.state()
+    opened = tmp_path / "opened.tar"
+    await GnupgHome(server.places.gnupg).open(made, opened, 2**30)
+    await backups.restore_file(made, RestoreOptions())
+    for tar in (opened, server.places.pre_restore):
+        assert b"files/tls.pem" in tar.read_bytes()
+        assert PRIVATE not in tar.read_bytes()
+    assert await server.state() == before
+
+
+async def test_what_is_private_of_another_server_stays_as_it_is(tmp_path, server, caplog):
+    made = await server.backups.create()
+    path = server.backups.path_of(made.name)
+    before = await server.state()
+    await server.spoil()
+    await server.backups.close()
+    server.places.gnupg.rename(tmp_path / "elsewhere")
+    await server.backups.restore_file(path, RestoreOptions(unsigned=True, force=True))
+    tables, files = await server.state()
+    assert (tables, files) == (before[0], before[1] | {"tls.pem": b"other"})
+    assert "tls.pem is not restored" in caplog.text
+    (server.home / "tls.pem").unlink()
+    await server.backups.restore_file(path, RestoreOptions(unsigned=True, force=True))
+    assert not (server.home / "tls.pem").exists()
+
+
+async def test_what_is_private_may_be_in_clear_in_a_backup_of_before(tmp_path, server):
+    tar = server.places.work / "old.tar"
+    clear = replace(server.saved, private={})
+    old = Backups(clear, server.places, BackupSettings(), server.clock)
+    made = old.path_of((await old.create()).name)
+    await GnupgHome(server.places.gnupg).open(made, tar, 2**30)
+    assert PRIVATE in tar.read_bytes()
+    before = await server.state()
+    await server.spoil()
+    await server.backups.restore_file(made, RestoreOptions())
+    assert await server.state() == before
 
 
 async def test_backups_are_private_and_leave_nothing_beside_them(server):

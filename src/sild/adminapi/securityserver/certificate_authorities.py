@@ -127,7 +127,7 @@ class CsrSubjectFieldDescription(Body):
             label_key=field.label,
             default_value=field.value,
             read_only=field.read_only,
-            required=True,
+            required=field.is_required,
             localized=True,
         )
 

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ from sild.components.backup.errors import (
     NotYetInitialized,
     RestoreFailed,
 )
+from sild.components.backup.private import PrivateFiles
 from sild.components.backup.saved import Restoration, RestoreOptions, SavedServer, gather
 from sild.components.backup.settings import BackupSettings
 from sild.runtime.clock import Clock
@@ -53,7 +54,6 @@ _KEY_FILE = "sild-backup-key"
 _PRE_RESTORE = "conf_prerestore_backup.tar"
 _PGP_PACKET = 0x80
 _PGP_ARMOR = b"-----BEGIN PGP"
-_SEALED, _OPENED = ".sealed", ".opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,7 @@ class Backups:
         self._clock = clock
         self._restored = restored
         self._gnupg = GnupgHome(places.gnupg)
+        self._private = PrivateFiles(server, self._gnupg, settings.largest_backup)
         self._restoration = Restoration(server, places.work)
         self.running: Running | None = None
 
@@ -258,19 +259,19 @@ class Backups:
             stage = self._places.work / "backup"
             try:
                 await asyncio.to_thread(make_private_directory, self._places.folder)
-                tar = await self._gathered(identity, stage, signer)
+                tar = await self._gathered(identity, stage, self._recipients(signer))
                 return await self._seal(tar, signer, pattern)
             except (OSError, FileError, DatabaseError, GnupgError) as error:
                 raise BackupFailed(f"the backup could not be made: {error}") from error
             finally:
                 await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
 
-    async def _gathered(self, identity: str, stage: Path, key: str | None) -> Path:
+    async def _gathered(self, identity: str, stage: Path, keys: Sequence[str]) -> Path:
         await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
         parts = stage / "parts"
         await asyncio.to_thread(make_private_directory, parts)
         await gather(self._server, parts)
-        await self._hide_private(parts / "files", key)
+        await self._private.hide(parts / "files", keys)
         entries = await asyncio.to_thread(describe_entries, parts)
         server = self._server
         manifest = Manifest(server.kind, identity, server.version, self._clock.now(), entries)
@@ -278,42 +279,16 @@ class Backups:
         await asyncio.to_thread(write_archive, tar, manifest, parts)
         return tar
 
-    async def _hide_private(self, files: Path, key: str | None) -> None:
-        """Encrypt what holds secrets in clear for this server; without a key, leave it out."""
-        for name in sorted(self._server.private):
-            clear, sealed = files / name, files / f"{name}{_SEALED}"
-            if not clear.exists():
-                continue
-            if key is not None:
-                await self._gnupg.seal(clear, sealed, key, (key,))
-            await asyncio.to_thread(clear.unlink)
-            if key is not None:
-                await asyncio.to_thread(sealed.rename, clear)
-
-    async def _show_private(self, files: Path) -> None:
-        """Decrypt what is to be restored; what was encrypted for others stays as it is here."""
-        for name in sorted(self._server.private):
-            sealed, clear = files / name, files / f"{name}{_OPENED}"
-            if not await asyncio.to_thread(_is_sealed, sealed):
-                continue
-            limit = self._settings.largest_backup
-            try:
-                await self._gnupg.open(sealed, clear, limit, signed=False)
-            except GnupgError as error:
-                _LOG.warning("%s is not restored, and stays as it is: %s", name, error)
-                await asyncio.to_thread(_keep_as_is, self._server.files[name], sealed)
-            else:
-                await asyncio.to_thread(clear.replace, sealed)
-
     async def _seal(self, tar: Path, signer: str, pattern: str) -> BackupFile:
         sealed = tar.with_suffix(".gpg")
-        recipients = (
-            (signer, *self._settings.backup_encryption_keyids)
-            if self._settings.backup_encryption_enabled
-            else ()
-        )
+        encrypts = self._settings.backup_encryption_enabled
+        recipients = self._recipients(signer) if encrypts else ()
         await self._gnupg.seal(tar, sealed, signer, recipients)
         return await asyncio.to_thread(self._publish, sealed, pattern)
+
+    def _recipients(self, signer: str) -> tuple[str, ...]:
+        """For whom things are encrypted."""
+        return (signer, *self._settings.backup_encryption_keyids)
 
     def _publish(self, sealed: Path, pattern: str) -> BackupFile:
         moment = self._clock.now().astimezone(UTC)
@@ -336,7 +311,7 @@ class Backups:
         stage = self._restoration.stage
         if options.plain:
             manifest = await asyncio.to_thread(unpack_archive, path, stage, UnpackLimits(limit))
-            await self._show_private(stage / "files")
+            await self._private.show(stage / "files")
             return manifest
         opened = self._places.work / "opened.tar"
         try:
@@ -347,7 +322,7 @@ class Backups:
                     f"{path.name} is not signed by the key of this server's backups"
                 )
             manifest = await asyncio.to_thread(unpack_archive, opened, stage, UnpackLimits(limit))
-            await self._show_private(stage / "files")
+            await self._private.show(stage / "files")
             return manifest
         except GnupgError as error:
             raise BackupRefused(f"{path.name} cannot be trusted: {error}") from error
@@ -367,7 +342,8 @@ class Backups:
         stage = self._places.work / "before"
         try:
             identity = await self._server.identity() or "none"
-            tar = await self._gathered(identity, stage, await asyncio.to_thread(self._find_key))
+            key = await asyncio.to_thread(self._find_key)
+            tar = await self._gathered(identity, stage, () if key is None else (key,))
             await asyncio.to_thread(tar.replace, self._places.pre_restore)
         finally:
             await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
@@ -420,19 +396,3 @@ class Backups:
                 self.running = None
         finally:
             os.close(descriptor)
-
-
-def _is_sealed(path: Path) -> bool:
-    """Whether GnuPG wrote a file, which is no text; those of older backups are."""
-    try:
-        with path.open("rb") as file:
-            return file.read(1) >= bytes([_PGP_PACKET])
-    except FileNotFoundError:
-        return False
-
-
-def _keep_as_is(present: Path, staged: Path) -> None:
-    """Have what is there restored as it is."""
-    staged.unlink()
-    if present.is_file():
-        shutil.copyfile(present, staged)

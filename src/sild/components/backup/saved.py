@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sild.components.backup.archive import MANIFEST, Manifest
@@ -32,8 +32,9 @@ class SavedServer:
 
     `identity` gives "DEV/node_0" and the like, and blank while the server has none. `files` are
     files and directories by the names that they have in backups; of a directory all files are
-    saved, but no links. Those of the files that are `private` hold keys or passwords in clear:
-    they are saved encrypted for the server itself, whether its backups are encrypted or not.
+    saved, but no links. Those of the files that are `private` hold keys or passwords in clear,
+    where what stands beside them says so: then they are saved encrypted for the server itself,
+    whether its backups are encrypted or not.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class SavedServer:
     version: str
     databases: tuple[SavedDatabase, ...]
     files: Mapping[str, Path]
-    private: frozenset[str] = frozenset()
+    private: Mapping[str, Callable[[Path], bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,8 @@ def _filled(subject: Subject, given: Mapping[str, str]) -> dict[str, str]:
     values = {}
     for each in subject:
         value = each.value if each.read_only else given.get(each.keyword, "").strip() or each.value
-        if not value:
+        if not value and each.is_required:
             raise InvalidSubjectField(f"missing parameter: {each.keyword}")
-        values[each.keyword] = value
+        if value:
+            values[each.keyword] = value
     return values

@@ -30,6 +30,11 @@ class SubjectField:
     value: str
     read_only: bool
 
+    @property
+    def is_required(self) -> bool:
+        """Whether there is no request without it; an alternative name may be the CA's to know."""
+        return self.keyword != _SAN
+
 
 @dataclass(frozen=True, slots=True)
 class Applicant:

@@ -1,0 +1,368 @@
+"""A server is stopped, started, reloaded, killed, and entered PINs for; nothing gets lost."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager, closing, suppress
+
+import httpx
+import pytest
+
+from administration.life.world import ALONE, CONSUMER, GREETING, rows
+from administration.world import start_server
+from ecosystem.processes import child_of, children_of, is_running, until
+from sild.apiclient.errors import ApiClientError
+from sild.runtime.files import write_private
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+NO_PIN = "no PIN of a token was entered"
+SECONDS = 30
+
+
+async def everything(server):
+    """What the API tells of a server's configuration."""
+    told = {}
+    for path in (
+        "/clients?internal_search=true",
+        "/system/timestamping-services",
+        "/system/anchor",
+        "/system/certificate",
+        "/users",
+        "/security-servers",
+        f"/clients/{ALONE}/service-descriptions",
+        f"/clients/{ALONE}/service-clients",
+        f"/clients/{ALONE}/local-groups",
+        f"/services/{ALONE}:mock1/service-clients",
+    ):
+        with suppress(ApiClientError):
+            told[path] = await server.ask("GET", path)
+    (token,) = await server.ask("GET", "/tokens")
+    told["keys"] = {
+        key["id"]: [each["status"] for each in key["certificates"]] for key in token["keys"]
+    }
+    return told
+
+
+async def log_in(life, server):
+    await server.ask("PUT", "/tokens/0/login", {"password": life.pin})
+
+
+@asynccontextmanager
+async def restarted(life, server, **environment):
+    """The server is stopped and started; afterwards its token is open, with the settings of old."""
+    further = json.loads(json.dumps(server.further))
+    await server.stop()
+    server.environment = environment
+    try:
+        yield
+    finally:
+        server.further, server.environment = further, {}
+        if server.process.returncode is not None:
+            await server.start()
+            await log_in(life, server)
+        await life.answers_soon()
+
+
+@rows("HA-03", "EX-13", "CLI-02")
+async def test_a_server_that_starts_again_is_what_it_was_and_waits_for_its_pin(life):
+    ss2 = life.ss2
+    await life.greets()
+    before = await everything(ss2)
+    assert len(before) == 11
+    assert (await life.health(ss2))["healthy"]
+    assert "sild_healthy 1.0" in await life.metrics(ss2)
+    async with restarted(life, ss2):
+        assert ss2.process.returncode == 0
+        with pytest.raises(httpx.ConnectError):
+            await life.health(ss2)
+        await ss2.start()
+        told = await life.health(ss2)
+        assert told["reasons"]["token"] == NO_PIN
+        numbers = await life.metrics(ss2)
+        assert "sild_healthy 0.0" in numbers
+        assert 'sild_token_logged_in{token="0"} 0.0' in numbers
+        assert (await life.call()).status_code == 500
+        alerts = await ss2.ask("GET", "/notifications/alerts")
+        assert alerts["soft_token_pin_entered"] is False
+        await log_in(life, ss2)
+        await life.until_healthy(ss2)
+        assert await everything(ss2) == before
+        await life.answers_soon()
+    numbers = await life.metrics(ss2)
+    assert "sild_healthy 1.0" in numbers
+    assert 'outcome="ok",protocol="rest",side="provider"' in numbers.replace(" ", "")
+
+
+@rows("CLI-02")
+@pytest.mark.parametrize("how", ["file", "variable", "command"])
+async def test_pins_enter_themselves(life, how):
+    ss2 = life.ss2
+    pins = ss2.home / "pins"
+    environment = {}
+    async with restarted(life, ss2):
+        match how:
+            case "file":
+                write_private(pins, life.pin.encode())
+                ss2.further["server"]["token-pin-file"] = str(pins)
+            case "variable":
+                ss2.further["signer"] = {"autologin-variable": "TEST_PINS"}
+                environment = {"TEST_PINS": life.pin}
+            case "command":
+                # Who knows the PIN is asked again, for at first it does not answer.
+                mark = ss2.home / "asked"
+                program = (
+                    "import pathlib, sys\n"
+                    f"mark = pathlib.Path({str(mark)!r})\n"
+                    "sys.exit(mark.touch() or 1) if not mark.exists() else None\n"
+                    f"print('0:{life.pin}')\nprint('card:1234')\n"
+                )
+                ss2.further["signer"] = {
+                    "autologin-command": [sys.executable, "-c", program],
+                    "autologin-retry-interval": 0.3,
+                }
+        ss2.environment = environment
+        await ss2.start()
+        await life.until_healthy(ss2)
+        (token,) = await ss2.ask("GET", "/tokens")
+        assert token["logged_in"]
+        await life.answers_soon()
+        assert life.pin not in (ss2.home / "server.log").read_text()
+        await ss2.stop()
+
+
+@rows("HA-03")
+async def test_messages_flow_while_somebody_else_has_the_port_of_the_api(life):
+    ss2 = life.ss2
+    async with restarted(life, ss2):
+        write_private(ss2.home / "pins", life.pin.encode())
+        ss2.further["server"]["token-pin-file"] = str(ss2.home / "pins")
+        with closing(socket.socket()) as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind((ss2.address, ss2.places.api))
+            taken.listen()
+            ss2.write_settings()
+            ss2.process = await start_server("security-server", ss2.home)
+            await life.answers_soon(seconds=SECONDS)
+            await life.until_healthy(ss2)
+            assert "the management API is not served" in (ss2.home / "server.log").read_text()
+        await ss2.until_up()
+        assert await life.status(ss2, ALONE) == "REGISTERED"
+        await ss2.stop()
+
+
+@rows("SP-09")
+async def test_after_a_hang_up_settings_are_new_and_no_message_is_lost(life):
+    ss2 = life.ss2
+    old = life.places.registration
+    further = json.loads(json.dumps(ss2.further))
+    before = children_of(ss2.process.pid)
+    answered = []
+
+    async def call_on():
+        while True:
+            with suppress(httpx.TransportError):
+                answer = await life.call()
+                answered.append((answer.status_code, answer.text))
+            await asyncio.sleep(0.02)
+
+    calling = asyncio.create_task(call_on())
+    try:
+        ss2.further["health"]["port"] = life.places.configuration
+        ss2.write_settings()
+        async with life.under_way():
+            ss2.process.send_signal(signal.SIGHUP)
+            # Who works is let finish, and takes no more.
+            await asyncio.sleep(0.3)
+        await until(
+            lambda: (
+                not any(map(is_running, before.values()))
+                and set(children_of(ss2.process.pid)) == set(before)
+            ),
+            SECONDS,
+            "all processes are others",
+        )
+        await life.until_healthy(ss2, life.places.configuration)
+        with pytest.raises(httpx.ConnectError):
+            await life.health(ss2)
+        await ss2.forget_session()
+        await ss2.until_up()
+        (token,) = await ss2.ask("GET", "/tokens")
+        assert token["logged_in"]
+        count = len(answered)
+        await until(lambda: len(answered) > count + 5, SECONDS, "more are answered")
+    finally:
+        calling.cancel()
+        ss2.further = further
+        ss2.write_settings()
+        ss2.process.send_signal(signal.SIGHUP)
+        await life.until_healthy(ss2)
+        await ss2.forget_session()
+        await ss2.until_up()
+        await life.answers_soon()
+    assert old == life.places.registration
+    # While nobody listened there, calls were refused by the consumer's server; none was answered
+    # otherwise than in full.
+    assert {text for status, text in answered if status == 200} == {
+        json.dumps(GREETING, separators=(",", ":"))
+    }
+    refused = {json.loads(text)["type"] for status, text in answered if status != 200}
+    assert refused <= {
+        "server.clientproxy.network_error",
+        "server.clientproxy.service_failed.network_error",
+    }, refused
+
+
+@rows("SP-09")
+async def test_settings_that_cannot_be_read_leave_those_of_before(life):
+    ss2 = life.ss2
+    before = children_of(ss2.process.pid)
+    settings = ss2.layout.settings_file.read_text()
+    ss2.layout.settings_file.write_text(settings + "\n[no-such-section]\n")
+    try:
+        ss2.process.send_signal(signal.SIGHUP)
+        await until(lambda: not any(map(is_running, before.values())), SECONDS, "all ended")
+        await life.until_healthy(ss2)
+        await life.answers_soon()
+        log = (ss2.home / "server.log").read_text()
+        assert "the settings of before are used" in log
+    finally:
+        ss2.layout.settings_file.write_text(settings)
+        await ss2.forget_session()
+        await ss2.until_up()
+
+
+@rows("SP-09")
+async def test_settings_are_checked_before_anything_starts(life):
+    ss2 = life.ss2
+    code, out, _ = await sild("security-server", "--home", str(ss2.home), "--check")
+    assert code == 0
+    assert f'internal-host = "{ss2.address}"' in out
+    assert "timestamp-immediately = true" in out
+    bad = ss2.home.parent / "bad"
+    bad.mkdir(mode=0o700, exist_ok=True)
+    write_private(bad / "sild.toml", b"[proxy]\nclient-http-prot = 80\n")
+    code, _, error = await sild("security-server", "--home", str(bad), "--check")
+    assert code == 2
+    assert "client-http-prot" in error
+
+
+async def sild(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sild", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, error = await process.communicate()
+    return process.returncode, out.decode(), error.decode()
+
+
+@rows("AR-03", "SV-06")
+async def test_control_that_is_killed_while_the_api_changes_things_leaves_no_half_change(life):
+    ss2 = life.ss2
+    codes = ("getRandom", "helloService", "listPeople", "personDetails")
+    wanted = {"url": life.services.wsdl_url, "type": "WSDL", "ignore_warnings": True}
+    made = await ss2.ask("POST", f"/clients/{ALONE}/service-descriptions", wanted)
+    await life.founding.call_all_at(ss2, made, life.services.soap_url)
+    await ss2.ask("PUT", f"/service-descriptions/{made['id']}/enable")
+    rights = f"/clients/{ALONE}/service-clients/{CONSUMER}/access-rights"
+    items = {"items": [{"service_code": code} for code in codes]}
+    done = [0]
+
+    async def change_on():
+        """Give four rights at once and take them, again and again, whatever becomes of it."""
+        while True:
+            with suppress(ApiClientError):
+                await ss2.ask("POST", rights, items)
+                done[0] += 1
+            with suppress(ApiClientError):
+                await ss2.ask("POST", f"{rights}/delete", items)
+
+    try:
+        for wait in (0.0, 0.03, 0.11):
+            changing = asyncio.create_task(change_on())
+            started = done[0]
+            await until(lambda started=started: done[0] > started, SECONDS, "a change")
+            await asyncio.sleep(wait)
+            control = child_of(ss2.process.pid, "control")
+            os.kill(control, signal.SIGKILL)
+            # Messages need no control.
+            await life.greets()
+            changing.cancel()
+            await asyncio.gather(changing, return_exceptions=True)
+            await until(
+                lambda control=control: (
+                    children_of(ss2.process.pid).get("control", control) != control
+                ),
+                SECONDS,
+                "control runs again",
+            )
+            await ss2.forget_session()
+            await ss2.until_up()
+            given = {each["service_code"] for each in await ss2.ask("GET", rights)}
+            assert given & set(codes) in (set(), set(codes))
+            await life.until_healthy(ss2)
+            # What the API says is what workers do.
+            answer = await life.soap_call("getRandom")
+            said = "getRandomResponse" if given & set(codes) else "access_denied"
+            assert said in answer, answer
+            with suppress(ApiClientError):
+                await ss2.ask("POST", f"{rights}/delete", items)
+    finally:
+        await ss2.ask("DELETE", f"/service-descriptions/{made['id']}")
+    await life.greets()
+
+
+@pytest.mark.parametrize("which", ["ss2", "ss1"])
+@rows("BK-01", "BK-02", "BK-03")
+async def test_a_running_server_is_restored_by_its_api(life, which):
+    server = getattr(life, which)
+    client = {"ss2": ALONE, "ss1": CONSUMER}[which]
+    group = await server.ask(
+        "POST", f"/clients/{client}/local-groups", {"code": "kept", "description": "Kept"}
+    )
+    before = await everything(server)
+    stamped = await life.count_of_messages(server)
+    name = (await server.ask("POST", "/backups"))["filename"]
+    assert name in [each["filename"] for each in await server.ask("GET", "/backups")]
+    downloaded = (await server.client.call("GET", f"/backups/{name}/download")).content
+    # Everything of it is changed: rows, keys, settings.
+    await server.ask("DELETE", f"/local-groups/{group['id']}")
+    (chosen,) = await server.ask("GET", "/system/timestamping-services")
+    await server.ask("POST", "/system/timestamping-services/delete", chosen)
+    await server.ask("POST", "/tokens/0/keys", {"label": "afterwards"})
+    added = await life.founding.add_client(server, "5678" if which == "ss2" else "4321", "Later")
+    assert await everything(server) != before
+    processes = children_of(server.process.pid)
+    assert await server.ask("PUT", f"/backups/{name}/restore") == {"hsm_tokens_logged_out": False}
+    await until(lambda: not any(map(is_running, processes.values())), SECONDS, "all ended")
+    await server.forget_session()
+    await server.until_up()
+    await life.until_healthy(server)
+    assert await everything(server) == before
+    assert added not in [each["id"] for each in await server.ask("GET", "/clients")]
+    await life.answers_soon()
+    # The message log is as it was, and goes on.
+    await life.until_more_messages_than(stamped, server)
+    shown = (await server.client.call("GET", f"/backups/{name}/download")).content
+    assert shown == downloaded
+    await server.ask("DELETE", f"/backups/{name}")
+    (again,) = (
+        each
+        for each in await server.ask("GET", f"/clients/{client}/local-groups")
+        if each["code"] == "kept"
+    )
+    await server.ask("DELETE", f"/local-groups/{again['id']}")
+
+
+@rows("ML-01")
+async def test_one_setting_puts_a_server_on_postgresql(life, postgres):
+    await life.greets()
+    ss2 = life.ss2
+    assert not list(ss2.home.rglob("*.db"))
+    assert list(life.ss1.home.rglob("*.db"))
+    assert int(postgres.sql(life.database, "select count(*) from serverconf_client")) >= 3
+    assert await life.count_of_messages(ss2) > 0
