@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 FOREIGN := $(VENV)/foreign
 FUZZ := $(VENV)/fuzz
+# One more than there are processors, as tests also wait; each has ports of its own (tests/ports.py).
+JOBS ?= $(shell jobs=$$(($$(nproc) + 1)); echo $$((jobs < 8 ? jobs : 8)))
 
 .PHONY: help dev demo test check conformance bench soak fuzz lock clean
 
@@ -44,8 +46,8 @@ $(FOREIGN)/.complete: tests/foreign/provider.lock | $(STAMP)
 demo: dev ## Bring up a whole ecosystem on this machine and tell its story.
 	@$(BIN)/sild demo
 
-test: dev ## Run the tests.
-	@$(BIN)/python -m pytest --durations=10 tests
+test: dev ## Run the tests; JOBS=... says in how many processes, 0 for this one alone.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --durations=10 tests
 
 check: dev ## Check format, lint, imports between rooms, and types.
 	@$(BIN)/ruff format --check .

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from postgres import Postgres, find_binaries
 
 pytest_plugins = ["conformance", "pytester"]
 
 _REPOSITORY = Path(__file__).parent.parent
+_LONGEST = {"ecosystem", "central", "administration"}
+_TOGETHER = ("tests/administration/life/", "tests/administration/told/", "tests/foreign/")
 _SHARED = Path(os.environ.get("SILD_SHARED", _REPOSITORY.parent / "shared"))
 
 hypothesis.settings.register_profile(
@@ -72,6 +76,24 @@ def _shared(name: str) -> Path:
     if not path.is_dir():
         pytest.skip(f"no {name} in {_SHARED}: set SILD_SHARED to the folder that has it")
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take longest: several processes then end together."""
+    items.sort(key=lambda item: _LONGEST.isdisjoint(item.path.relative_to(_REPOSITORY).parts))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Say which tests several processes do not part."""
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadFileScheduling):
+    """The tests of a file stay together, and the files of a folder that share one fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next(filter(nodeid.startswith, _TOGETHER), nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(wrapper=True)

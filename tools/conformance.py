@@ -265,6 +265,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", f"feature(row): shows this row of {TABLE} over a socket or the command line"
     )
     if config.getoption("--conformance"):
+        if config.getoption("numprocesses", None):
+            message = "--conformance sees the crossings of its own process: run it without -n"
+            raise pytest.UsageError(message)
         rows = read_table(config.rootpath / TABLE)
         config.pluginmanager.register(Conformance(config, rows), "conformance-run")
 

@@ -33,7 +33,7 @@ from fuzz_documents import (  # noqa: E402
     with_known,
     with_numbers,
 )
-from fuzz_plans import CENTRAL, CONFORMANCE, SECURITY, UNHURRIED, Plan, Run  # noqa: E402
+from fuzz_plans import CENTRAL, SECURITY, Plan, Run  # noqa: E402
 from fuzz_security import FuzzedSecurityServer  # noqa: E402
 from fuzz_server import Filled, FuzzedServer, Wanted, running, troubles  # noqa: E402
 
@@ -140,11 +140,12 @@ class Fuzzing:
         described.write_text(json.dumps(known))
         files = place / "files.json"
         files.write_text(filled.files_to_json())
-        checks = run.checks or (CONFORMANCE if server.limited else (*CONFORMANCE, *UNHURRIED))
+        checks = self._subject.plan.checks_of(run, limited=server.limited)
         title = f"{self._subject.name}: {title}"
         print(f"--- {title}", flush=True)
         command = [
-            *(str(self._asked.schemathesis), "run", str(described), "--no-color"),
+            *(str(self._asked.schemathesis), "--config-file", str(TOOLS / "schemathesis.toml")),
+            *("run", str(described), "--no-color"),
             *("--url", f"{server.url}/api/v1", "--tls-verify", server.verify),
             *("--header", f"Authorization: {run.key(server, filled)}"),
             *("--phases", run.phases, "--mode", run.mode),

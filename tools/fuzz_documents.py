@@ -68,7 +68,7 @@ SECURITY_API = Api(
 
 def own_document(api: Api) -> Json:
     """Our own description."""
-    return _without_yaml(copy.deepcopy(api.describe()))
+    return _without_files(copy.deepcopy(api.describe()))
 
 
 def published_document(api: Api, path: Path) -> Json:
@@ -94,11 +94,14 @@ def published_document(api: Api, path: Path) -> Json:
                 described.pop(limit, None)
     # No 401 is published of it, either: anybody may read what may be asked.
     document["paths"]["/openapi.yaml"]["get"]["security"] = []
-    return _without_yaml(document)
+    return _without_files(document)
 
 
 def with_numbers(document: Json) -> Json:
-    """The document with numbers where bodies have texts: they are taken, as clients send them."""
+    """The document with numbers where bodies have texts, and texts where they have others.
+
+    Where they can be read as such they are taken, as clients send them.
+    """
     document = copy.deepcopy(document)
     for schema in _schemas(document):
         properties = schema["properties"]
@@ -140,10 +143,14 @@ def _own(schema: Json) -> Json:
     return properties
 
 
-def _without_yaml(document: Json) -> Json:
-    """The fuzzer reads YAML, and would then look for the text that it is described as."""
-    answer = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]
-    answer["content"]["application/x-yaml"].pop("schema")
+def _without_files(document: Json) -> Json:
+    """The fuzzer reads YAML and JSON, and would then look for the file that it is described as."""
+    for item in document["paths"].values():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        for media_type in ("application/x-yaml", "application/json"):
+            answer = content.get(media_type, {})
+            if answer.get("schema", {}).get("type") == "string":
+                del answer["schema"]
     return document
 
 
@@ -151,6 +158,8 @@ def _lenient(schema: Json) -> Json:
     is_file = "contentMediaType" in schema or schema.get("format") == "binary"
     if schema.get("type") == "string" and "enum" not in schema and not is_file:
         return {"anyOf": [schema, {"type": "number"}]}
+    if schema.get("type") in ("boolean", "integer"):
+        return {"anyOf": [schema, {"type": "number"}, {"type": "string"}]}
     changed = {"items": _lenient(schema["items"])} if "items" in schema else {}
     if "anyOf" in schema:
         changed["anyOf"] = [_lenient(each) for each in schema["anyOf"]]

@@ -1,4 +1,4 @@
-"""What the fuzzer is told of this API: files and certificates that get past the first check.
+"""What the fuzzer is told of this API: files that get past the first check, and foreseen failures.
 
 Loaded by Schemathesis in its own environment; FUZZ_FILES names the JSON file that has them.
 """
@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
@@ -17,3 +18,14 @@ _TEXTS = ["", *(each for files in _FILES.values() for each in files)]
 
 schemathesis.openapi.format("binary", st.one_of(st.binary(), st.sampled_from(_CONTENTS)))
 schemathesis.openapi.format("byte", st.one_of(st.text(), st.sampled_from(_TEXTS)))
+
+_FIRST_FAILURE = 500
+
+
+@schemathesis.check
+def nothing_unforeseen(ctx: Any, response: Any, case: Any) -> None:
+    """Whether a failure has a code of its own."""
+    del ctx, case
+    if response.status_code >= _FIRST_FAILURE:
+        code = response.json()["error"]["code"]
+        assert code != "internal_error", "Nobody has foreseen this failure"

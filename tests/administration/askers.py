@@ -48,9 +48,10 @@ def new_lines(path, seen):
 
 
 @asynccontextmanager
-async def standing_alone(folder, **server):
-    """A security server of which nothing is known yet, and who asks it."""
-    administered = Administered(folder / "ss", FIRST, Places.find(), {"server": server})
+async def standing_alone(folder, **sections):
+    """A security server of which nothing is known yet, with some settings, and who asks it."""
+    further = {name.replace("_", "-"): settings for name, settings in sections.items()}
+    administered = Administered(folder / "ss", FIRST, Places.find(), further)
     administered.write_settings()
     keys = await _add_people(administered.home)
     async with AsyncExitStack() as opened:

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_csr
 
 from administration.test_from_nothing import Founding
-from administration.world import PASSWORD, THIRD, USER, Administered, World
+from administration.world import PASSWORD, THIRD, USER, Administered, Places, World
+from components.takeover.builders import PIN
+from servers.old_server import OldGnupg, OldServer
 from sild.apiclient.declared import (
     DeclaredClient,
     DeclaredEndpoint,
@@ -37,7 +39,7 @@ from sild.runtime.settings import read_settings
 from sild.runtime.yaml import read_yaml
 from sild.servers.settings import SecurityServerSettings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 HOME = "/var/lib/sild"
@@ -48,7 +50,7 @@ WAITING, DIFFERENT = 5, 6
 def blocks(page, kind):
     """The blocks of a page that are marked as of a kind."""
     text = (HOW_TO / page).read_text()
-    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^ *```{kind}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
 
 
 class Guided(Administered):
@@ -69,16 +71,17 @@ class Reader:
     def __init__(self, world, server, directory):
         self.world, self.server, self.directory = world, server, directory
         make_private_directory(directory)
-        make_private_directory(directory / "home")
+        make_private_directory(directory / "who-reads")
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(directory / "home"),
+            "HOME": str(directory / "who-reads"),
         }
         self.environment.pop("XDG_CONFIG_HOME", None)
 
     def here(self, text):
         """The text with what is otherwise here."""
-        places, services = self.server.places, self.world.services
+        places = self.server.places
+        others = self.world.others if self.world else ()
         for there, here in (
             (f"{HOME}/", f"{self.server.home}/"),
             (HOME, str(self.server.home)),
@@ -86,12 +89,7 @@ class Reader:
             ("ss1.example.org:4000", f"{self.server.address}:{places.api}"),
             ("ss1.example.org:8443", f"{self.server.address}:{places.https}"),
             ("ss1.example.org", self.server.address),
-            ("http://is.example.org/stock", services.rest_url),
-            ("http://is.example.org/openapi.yaml", services.openapi_url),
-            ("http://is.example.org/service?wsdl", services.wsdl_url),
-            ("http://is.example.org/orders", services.url),
-            ("Test CA", self.world.ca),
-            ("Test TSA", self.world.tsa),
+            *others,
         ):
             text = text.replace(there, here)
         return text
@@ -141,9 +139,16 @@ async def world(tmp_path_factory):
         await ask("POST", "/subsystems", {"subsystem_id": portal, "subsystem_name": "Portal"})
         await founding.found_server(world.ss0, "1234", "SS0")
         await founding.carry_management(world.ss0)
-        world.founding, world.ca = founding, founding.ca
         (stamping,) = await world.ss0.ask("GET", "/timestamping-services")
-        world.tsa = stamping["name"]
+        services = world.services
+        world.others = (
+            ("http://is.example.org/stock", services.rest_url),
+            ("http://is.example.org/openapi.yaml", services.openapi_url),
+            ("http://is.example.org/service?wsdl", services.wsdl_url),
+            ("http://is.example.org/orders", services.url),
+            ("Test CA", founding.ca),
+            ("Test TSA", stamping["name"]),
+        )
         path = "/configuration-sources/INTERNAL/anchor/download"
         world.anchor = (await world.central.client.call("GET", path)).content
         async with approving(world):
@@ -241,6 +246,30 @@ async def test_a_stranger_declares_a_server(world):
     assert "5 changes" in told
     told = await reader.run(again)
     assert told == "DEV:COM:4321:ss2 is what server.yaml declares; nothing was changed\n"
+
+
+def back_up_old_server(folder):
+    """A backup that the old server has signed, and its GnuPG home; gives the new server's home."""
+    old, gnupg = OldServer(folder), OldGnupg(folder / "gpghome")
+    try:
+        signer = gnupg.make_key("DEV/COM/1234/SS0")
+        gnupg.seal(old.tar(), signer).rename(folder / "conf_backup.gpg")
+    finally:
+        gnupg.close()
+    return old.home
+
+
+async def test_a_stranger_switches_over(tmp_path):
+    home = await asyncio.to_thread(back_up_old_server, tmp_path)
+    server = Guided(home, THIRD, Places(*[0] * 8))
+    rehearsing, importing, account = blocks("switch-over.md", "sh")
+    reader = Reader(None, server, tmp_path)
+    (shown,) = (each for each in blocks("switch-over.md", "text") if "comes over:" in each)
+    told = await reader.run(rehearsing)
+    assert told == shown
+    assert not home.exists()
+    await reader.run(importing.replace("Secret1234", PIN))
+    assert "admin was added" in await reader.run(account)
 
 
 @pytest.mark.parametrize("page", ["security-server.md", "diagnostics.md", "switch-over.md"])

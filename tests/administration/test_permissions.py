@@ -20,7 +20,7 @@ from sild.adminapi.securityserver.application import AREAS
 from sild.model.audit import AuditEvent
 from sild.model.permissions import SECURITY_SERVER, Permission
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 DECLARED = {
     shape_of(operation.method, operation.path): operation
@@ -231,7 +231,7 @@ async def test_a_key_may_what_its_roles_may_and_no_more(server):
 @pytest.mark.feature("US-09")
 async def test_on_a_secondary_node_observers_look_and_others_enter_pins(tmp_path):
     entering = "ACTIVATE_DEACTIVATE_TOKEN"
-    async with standing_alone(tmp_path, **{"node-type": "secondary"}) as standing:
+    async with standing_alone(tmp_path, server={"node-type": "secondary"}) as standing:
         server, askers = standing
         watched = Watched(server, [asker for asker in askers if asker.how != SESSION])
         for row in ROWS:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from administration.taken_over import TakenOver, command, run
 from administration.world import Places
 from components.takeover.builders import PIN
+from ports import base_port
 from servers.old_server import OldServer
 from sild.apiclient.values import Form, NamedFile
 from sild.components.backup.archive import MANIFEST, Manifest, UnpackLimits, unpack_archive
@@ -51,7 +52,7 @@ async def server(tmp_path_factory):
 
 
 def _ports():
-    return free_ports(31500, (ADDRESS,), 8)
+    return free_ports(base_port(), (ADDRESS,), 8)
 
 
 async def beside(server, *arguments, **how):

@@ -14,6 +14,7 @@ import httpx
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
+from ports import base_port
 from sild.apiclient.client import ApiClient
 from sild.apiclient.errors import ApiUnreachable
 from sild.apiclient.values import Login, Patience, Pin, Server
@@ -47,9 +48,8 @@ class Places:
     ocsp: int
 
     @classmethod
-    def find(cls, base=None):
-        base = base or 24000 + os.getpid() % 100 * 40
-        return cls(*free_ports(base, (CENTRAL, FIRST, SECOND, THIRD), 8))
+    def find(cls):
+        return cls(*free_ports(base_port(), (CENTRAL, FIRST, SECOND, THIRD), 8))
 
 
 @dataclass

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
 from ecosystem.processes import children_of, is_running, until
+from ports import base_port
 from sild.apiclient.client import ApiClient
 from sild.apiclient.values import Patience, Pin, Server
 from sild.components.confclient.cache import read_cached
@@ -34,8 +35,6 @@ SECONDS = 60
 PIN = "Devnet-PIN-0001"
 OPERATOR = ClientId("DEV", "GOV", "M1")
 MANAGEMENT = OPERATOR.subsystem("management")
-# Whoever else runs these tests on this machine has others, also while a server is killed.
-_BASE_PORT = 23000 + os.getpid() % 100 * 40
 
 
 class Node(RunningCentral):
@@ -80,9 +79,7 @@ class Node(RunningCentral):
 
     async def start_again(self):
         """Start it anew where it was, and open a session anew."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self._administrator.close()
         await self.start()
         await self.until_up()
 
@@ -107,7 +104,7 @@ class Node(RunningCentral):
 
 def node_at(directory, address, further=None, generation=1.0):
     """A node that is not started yet, on free ports of its address."""
-    ports = CentralPorts(*free_ports(_BASE_PORT, [address], 4))
+    ports = CentralPorts(*free_ports(base_port(), [address], 4))
     return Node(directory / f"node-{address}", address, ports, further, generation)
 
 

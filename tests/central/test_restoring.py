@@ -110,8 +110,7 @@ async def _has_keys(node, wanted):
 async def anew(node, before):
     """Wait until all processes are others, and open a session anew."""
     await until(lambda: not any(map(is_running, before.values())), SECONDS, "the old ones are gone")
-    await node._client.close()
-    node._client = None
+    await node._administrator.close()
     await node.until_up()
 
 

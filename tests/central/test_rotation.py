@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from central.nodes import Client, found, node_at, running, until_true
+from ports import base_port
 from sild.adminapi.centralserver.distribution import Distribution
 from sild.devnet.ports import free_ports
 from sild.devnet.running import Ports, RunningServer
@@ -188,7 +189,7 @@ class FollowingServer:
         identifier = SecurityServerId(ClientId("DEV", "GOV", "M1"), "follower")
         home = directory / "follower"
         make_private_directory(home)
-        ports = Ports(*free_ports(27500, [SERVER_ADDRESS], len(fields(Ports))))
+        ports = Ports(*free_ports(base_port(), [SERVER_ADDRESS], len(fields(Ports))))
         self.server = RunningServer(PlannedServer(identifier, SERVER_ADDRESS), home, ports)
         sections = {
             "server": {"refresh-interval": 0.2},

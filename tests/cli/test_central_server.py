@@ -12,6 +12,7 @@ import time
 import httpx
 import pytest
 
+from ports import base_port
 from sild.cli.main import main
 from sild.devnet.ports import free_ports
 
@@ -129,7 +130,7 @@ def test_accounts_come_and_go_beside_the_server(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.feature("US-03")
 def test_a_taken_port_is_told_and_tried_again_and_an_account_made_meanwhile_logs_in(tmp_path):
-    api, *others = free_ports(24500, [ADDRESS], 4)
+    api, *others = free_ports(base_port(), [ADDRESS], 4)
     names = ("registration-port", "management-port", "configuration-http-port")
     listeners = {"listen-address": ADDRESS, "api-port": api, "configuration-https-port": 0}
     listeners |= dict(zip(names, others, strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import base_port
 from sild.devnet.portraits import portrait
 
 
@@ -23,7 +24,9 @@ def sild(*arguments, **options):
 
 @pytest.mark.feature("PX-10")
 def test_the_story_is_told_and_every_step_gives_what_it_must(tmp_path):
-    with sild("demo", "--once", "--dir", str(tmp_path / "demo"), "--base-port", "21080") as demo:
+    with sild(
+        "demo", "--once", "--dir", str(tmp_path / "demo"), "--base-port", str(base_port())
+    ) as demo:
         said, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, said
     for line in (
@@ -52,7 +55,7 @@ def test_the_story_is_told_and_every_step_gives_what_it_must(tmp_path):
 
 def test_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_running(tmp_path):
     home = tmp_path / "demo"
-    with sild("demo", "--dir", str(home), "--base-port", "21180") as demo:
+    with sild("demo", "--dir", str(home), "--base-port", str(base_port())) as demo:
         said = ""
         while "Everything else" not in said:
             line = demo.stdout.readline()

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from ports import base_port
 from sild.devnet.errors import DevnetError
 from sild.devnet.ports import free_ports
 from sild.devnet.serving import listen, serve_app
@@ -52,7 +53,7 @@ async def test_a_request_that_hangs_does_not_hold_up_closing(http):
 
 
 async def test_several_applications_share_a_port_on_addresses_of_their_own(http):
-    (port,) = free_ports(21000, ("127.0.0.61", "127.0.0.62"), 1)
+    (port,) = free_ports(base_port(), ("127.0.0.61", "127.0.0.62"), 1)
     async with await serve_app(APP, "127.0.0.61", port), await serve_app(APP, "127.0.0.62", port):
         for host in ("127.0.0.61", "127.0.0.62"):
             assert (await http.get(f"http://{host}:{port}/")).text == "hello"
@@ -71,7 +72,7 @@ def test_connections_are_spared_the_delays_of_nagle():
 
 def test_free_ports_are_free_on_all_addresses():
     addresses = ("127.0.0.61", "127.0.0.62")
-    first, second = free_ports(21100, addresses, 2)
+    first, second = free_ports(base_port(), addresses, 2)
     with listen("127.0.0.62", first):
         found = free_ports(first, addresses, 3)
     assert first not in found

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 from dataclasses import replace
 
 import httpx
 
 from ecosystem.ledger import Ledger
 from ecosystem.processes import child_of
+from ports import base_port
 from scripted.declarations import declaration_of
 from scripted.ecosystem import ScriptedEcosystem
 from sild.components.serverconf.declaration import DeclaredRight, DeclaredService
@@ -64,10 +64,8 @@ def topology_at(network):
 
 
 def plan_at(network, directory, **changes):
-    """What to bring up; ports are looked for elsewhere than by others who test at the same time."""
-    return Plan(
-        topology_at(network), directory, base_port=18200 + os.getpid() % 250 * 50, **changes
-    )
+    """What to bring up."""
+    return Plan(topology_at(network), directory, base_port=base_port(), **changes)
 
 
 class Duo(ScriptedEcosystem):

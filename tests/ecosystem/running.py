@@ -1,7 +1,6 @@
 """The shared ecosystem, up for a whole test session on an event loop of its own thread."""
 
 import asyncio
-import random
 import socket
 import threading
 from contextlib import AsyncExitStack
@@ -22,6 +21,7 @@ from ecosystem.plan import (
     police_declaration,
 )
 from ecosystem.recorder import Recorder
+from ports import base_port
 from scripted.ecosystem import ScriptedEcosystem
 from sild.devnet.ecosystem import Intervals, Plan
 from sild.protocol.globalconf.shared_parameters import SecurityServer
@@ -73,8 +73,7 @@ class Devnet:
             await self._leave.wait()
 
     async def _open(self, tasks, opened):
-        base = random.randrange(20_000, 32_000)
-        plan = Plan(TOPOLOGY, self.directory, base, INTERVALS, proxy=PROXY)
+        plan = Plan(TOPOLOGY, self.directory, base_port(), INTERVALS, proxy=PROXY)
         self.ecosystem = await opened.enter_async_context(ScriptedEcosystem(plan))
         self.police = self.ecosystem.servers[POLICE_SERVER]
         self.health = self.ecosystem.servers[HEALTH_SERVER]

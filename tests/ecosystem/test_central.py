@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from ecosystem.duo import CONSUMER, OPERATOR, PORTAL, PROVIDER, REGISTER, topology_at
+from ports import base_port
 from scripted.declarations import declaration_of
 from scripted.ecosystem import ScriptedEcosystem
 from sild.components.confclient.cache import read_cached
@@ -40,7 +40,7 @@ async def town(tmp_path_factory, anyio_backend):
     plan = Plan(
         replace(topology, servers=(consumer, carrying)),
         tmp_path_factory.mktemp("town"),
-        base_port=19_000 + os.getpid() % 100 * 20,
+        base_port=base_port(),
         intervals=Intervals(configuration_expires=300),
     )
     async with Ecosystem(plan) as town:

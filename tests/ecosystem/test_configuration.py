@@ -10,6 +10,7 @@ from ecosystem.held import tls_of
 from ecosystem.letters import path_to, said_in
 from ecosystem.papers import Papers
 from ecosystem.plan import NOBODY, OPERATOR, POLICE, POLICE_SERVER, PORTAL
+from ports import base_port
 from scripted.ecosystem import ScriptedEcosystem
 from sild.components.confclient.cache import read_cached
 from sild.devnet.ecosystem import Intervals, Plan
@@ -205,7 +206,7 @@ BRIEF = Topology(
 async def test_servers_stop_when_their_configuration_has_expired(tmp_path):
     """Nobody signs it anew: both sides refuse, whatever they are asked, and begin again after."""
     intervals = Intervals(configuration=1, retry=1, configuration_expires=LIFETIME)
-    async with ScriptedEcosystem(Plan(BRIEF, tmp_path, 16_000, intervals)) as ecosystem:
+    async with ScriptedEcosystem(Plan(BRIEF, tmp_path, base_port(), intervals)) as ecosystem:
         server = ecosystem.servers[POLICE_SERVER]
         assert await consumer_says(server) == "server.clientproxy.unknown_member"
         assert await provider_says(server) != "server.serverproxy.global_conf_outdated"

@@ -12,6 +12,7 @@ import pytest
 from ecosystem.letters import path_to
 from ecosystem.plan import KIOSK, police_declaration
 from ecosystem.soap_cases.credentials import self_signed
+from ports import free_port
 
 REFERENCE_SUITES = (
     "ECDHE-RSA-AES256-SHA384",
@@ -86,12 +87,6 @@ def test_a_security_server_speaks_no_other_suite(to_health, suite):
         to_health(V12, suite)
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 def started(home, *lines, http_port=0):
     """A security server of these proxy settings, and its HTTPS port for information systems."""
     port = free_port()
@@ -102,7 +97,7 @@ def started(home, *lines, http_port=0):
         f"client-http-port = {http_port}",
         'connector-host = "127.0.0.1"',
     )
-    settings.write_text("\n".join(("[proxy]", *own, *lines)))
+    settings.write_text("\n".join(("[listeners]", "api-port = 0", "[proxy]", *own, *lines)))
     settings.chmod(0o600)
     command = (sys.executable, "-m", "sild", "security-server", "--home", str(home))
     process = subprocess.Popen(

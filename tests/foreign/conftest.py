@@ -1,6 +1,5 @@
 """A published SOAP server as information system, and two security servers between it and zeep."""
 
-import random
 import subprocess
 import sys
 import time
@@ -11,9 +10,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from foreign.plan import CLERK_SERVER, HOST, INTERVALS, TOPOLOGY, declarations
+from ports import base_port, free_port
 from scripted.ecosystem import ScriptedEcosystem
 from sild.devnet.ecosystem import Plan
-from sild.devnet.ports import free_ports
 
 _ENVIRONMENT = Path(sys.prefix) / "foreign"
 _PATIENCE_SECONDS = 30
@@ -25,7 +24,7 @@ def provider_url(tmp_path_factory):
     python = _ENVIRONMENT / "bin" / "python"
     if not python.exists():
         pytest.skip(f"no {_ENVIRONMENT}: `make dev` makes it")
-    (port,) = free_ports(random.randrange(20_000, 32_000), (HOST,), 1)
+    port = free_port(HOST)
     url = f"http://{HOST}:{port}/soap"
     log = tmp_path_factory.mktemp("provider") / "log"
     script = Path(__file__).with_name("provider.py")
@@ -57,9 +56,7 @@ def _wait_for(url, process, log):
 @pytest.fixture(scope="session")
 def road_url(tmp_path_factory, provider_url):
     """Where information systems of the clerk call, with a server between them and the register."""
-    plan = Plan(
-        TOPOLOGY, tmp_path_factory.mktemp("road"), random.randrange(20_000, 32_000), INTERVALS
-    )
+    plan = Plan(TOPOLOGY, tmp_path_factory.mktemp("road"), base_port(), INTERVALS)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(ScriptedEcosystem(plan)) as ecosystem,

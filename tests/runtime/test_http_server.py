@@ -1,6 +1,8 @@
 import asyncio
 import gc
 import logging
+import socket
+import ssl
 import tracemalloc
 
 import pytest
@@ -650,6 +652,28 @@ async def test_closing_lets_answers_end_and_cuts_what_outlasts_the_grace(engine)
         with pytest.raises(OSError):
             await asyncio.open_connection(LOCAL, server.port)
     assert cut == [b"/long"]
+
+
+async def test_closing_waits_for_no_client_that_was_answered_and_says_no_goodbye(engine):
+    context = server_context(TlsPolicy(), pki().server.identity, AnyCertificate.WANTED)
+    async with serving(echo, engine=engine, tls=context) as server:
+        client = await asyncio.to_thread(answered_and_deaf, server.port)
+        try:
+            before = asyncio.get_running_loop().time()
+            await server.close(20)
+            assert asyncio.get_running_loop().time() - before < 5
+        finally:
+            client.close()
+
+
+def answered_and_deaf(port):
+    """A client that has its answer, keeps the connection, and does not read on."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = context.wrap_socket(socket.create_connection((LOCAL, port), 10))
+    client.sendall(get())
+    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return client
 
 
 async def test_a_body_still_arrives_while_the_server_closes(engine):

@@ -184,6 +184,15 @@ def test_a_child_that_ran_steadily_is_started_again_at_once(supervised):
     run.sees("a ended with code 0", 12)
 
 
+def test_a_child_that_ended_well_after_a_while_is_started_again_at_once(supervised):
+    restart = "Restart(first=0.2, most=60, steady=60)"
+    run = supervised(f'[Child("a", Fork(lambda: time.sleep(0.2) or say("over")), {restart})]')
+    before = time.monotonic()
+    run.sees("over", 6)
+    # With waits that double it would be more than six seconds.
+    assert time.monotonic() - before < 5
+
+
 def test_a_child_may_end_for_good(supervised):
     run = supervised("""[
         Child("once", Fork(lambda: 7), Restart(RestartWhen.NEVER)),

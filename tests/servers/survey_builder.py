@@ -24,7 +24,7 @@ from sild.protocol.globalconf.extensions import Extensions
 from sild.protocol.globalconf.fetch import Answer, Get
 from sild.protocol.globalconf.lookup import GlobalConf
 from sild.protocol.globalconf.trusted import InstanceConf
-from sild.runtime.clock import SystemClock, TurnedClock
+from sild.runtime.clock import TurnedClock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.runtime.http_client_types import Target
@@ -135,17 +135,6 @@ class Surveyed:
     async def download(self):
         """One round of the configuration client, as control does it."""
         await self.survey.download._run_once()
-
-
-async def free_port():
-    """A port that nobody has at this moment."""
-
-    async def nothing(_):
-        return Response(204)
-
-    server = await serve(nothing, Endpoint("127.0.0.1"), Limits(), SystemClock())
-    await server.close(0)
-    return server.port
 
 
 def conf_of(shared, private):

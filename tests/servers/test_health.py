@@ -7,7 +7,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from servers.survey_builder import MEASURES, STATUS, free_port, surveyed
+from ports import free_port
+from servers.survey_builder import MEASURES, STATUS, surveyed
 from sild.components.diagnostics.settings import DiagnosticsSettings, HealthSettings
 from sild.model.tokens import Token, TokenStatus
 from sild.servers.diagnosing import make_diagnosing
@@ -23,7 +24,7 @@ ALWAYS_LOOKING = HealthSettings(healthy_seconds=0, unhealthy_seconds=0, port=1)
 @asynccontextmanager
 async def balanced(path, health=ALWAYS_LOOKING, **ways):
     """A server with a health check, and what asks it."""
-    port = await free_port()
+    port = free_port()
     settings = replace(health, listen_address="127.0.0.1", port=port)
     async with surveyed(path, health=settings, **ways) as made:
         made.signer.found = OPEN

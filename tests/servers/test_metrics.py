@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pki_builder import NOON
-from servers.survey_builder import free_port, surveyed
+from ports import free_port
+from servers.survey_builder import surveyed
 from sild.components.diagnostics.settings import MetricsSettings
 from sild.components.proxy.tally import BOUNDS, Tally
 from sild.protocol.errors import HttpError
@@ -26,7 +27,7 @@ def measures_of(tally):
 @asynccontextmanager
 async def scraped(path):
     """A server with metrics, and what scrapes them."""
-    settings = MetricsSettings(port=await free_port())
+    settings = MetricsSettings(port=free_port())
     async with surveyed(path) as made:
         metrics = make_diagnosing(made.survey).metrics
         server = await serve_metrics(metrics, settings, made.clock)

@@ -19,6 +19,8 @@ client-https-port = 0
 exchange-log = "{exchanges}"
 [server]
 workers = 2
+[listeners]
+api-port = 0
 """
 
 

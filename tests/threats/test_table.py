@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[a-z0-9_/]+\.py)(?:::(\w+))?`(?:[^`|]*`::(\w+)`)?")
-# The limits of the HTTP server; approval and roles at the Central Server; sessions of devices.
-SHOWN_WHERE_IT_IS = {"3071", "3266", "3267", "3301"}
+# Limits of the HTTP server; approval and roles; who may have mail sent; sessions of devices.
+SHOWN_WHERE_IT_IS = {"3071", "3266", "3267", "3276", "3301"}
 SHOWN = ("tests/threats/*.py", "tests/ecosystem/test_threats.py")
 
 

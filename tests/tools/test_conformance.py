@@ -167,6 +167,13 @@ def test_a_marked_test_may_not_be_deselected(conformance):
     result.stdout.fnmatch_lines("*test_left_out is marked AA-02, but did not run")
 
 
+def test_what_other_processes_would_show_is_not_asked_for(conformance):
+    result, report = conformance("def test_it(): pass", "-p", "xdist", "-n", "1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines("*run it without -n*")
+    assert report == []
+
+
 @pytest.mark.parametrize("mark", ["feature('AA-99')", "feature()", "feature('AA-01', 'AA-02')"])
 def test_a_mark_names_one_known_row(conformance, mark):
     result, _ = conformance(f"@pytest.mark.{mark}\ndef test_it(): pass")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 _DESCRIPTION = """\
-Brings up a test CA with OCSP responder and time-stamping authority, a publisher of signed global
-configuration, and the security servers of three organisations on loopback addresses; sends requests
+Brings up a test CA with OCSP responder and time-stamping authority, a Central Server,
+and the security servers of three organisations on loopback addresses; sends requests
 through, shows what happens at each step, and what refusal looks like. It then stays up, printing
 commands to try, until Ctrl-C.
 """

@@ -59,3 +59,4 @@ class Administrator:
         """Ask no more."""
         if self._client is not None:
             await self._client.close()
+            self._client = None

@@ -53,6 +53,8 @@ _LOG = logging.getLogger(__name__)
 
 # One that rests for less is not closed for others: its next request may be on the way.
 _LEAST_REST_SECONDS: Final = 1.0
+# How long the goodbye of a client is waited for that has its answer: of TLS, many never say one.
+_GOODBYE_SECONDS: Final = 0.3
 
 
 async def serve(handler: Handler, endpoint: Endpoint, limits: Limits, clock: Clock) -> "HttpServer":
@@ -122,14 +124,25 @@ class HttpServer:
         for connection in tuple(self._connections):
             connection.finish()
         if self._connections:
-            self._emptied = self._loop.create_future()
-            await asyncio.wait([self._emptied], timeout=grace_seconds)
+            await self._see_off(grace_seconds)
         tasks = [each.task for each in self._connections if each.task is not None]
         for connection in tuple(self._connections):
             connection.abort()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._newcomers, return_exceptions=True)
+
+    async def _see_off(self, grace_seconds: float) -> None:
+        """Wait for the end of running requests, and a moment for those who were answered."""
+        self._emptied = emptied = self._loop.create_future()
+        ends = self._loop.time() + grace_seconds
+        answered: set[ServerConnection] = set()
+        while not emptied.done() and (left := ends - self._loop.time()) > 0:
+            await asyncio.wait([emptied], timeout=min(left, _GOODBYE_SECONDS))
+            silent = {each for each in self._connections if each.awaits_goodbye}
+            for connection in silent & answered:
+                connection.abort()
+            answered = silent
 
     def date_line(self) -> bytes:
         """Give the Date field of this second."""

@@ -338,6 +338,12 @@ class Wire(asyncio.Protocol):
             self._expect_progress()
             transport.close()
 
+    @property
+    def awaits_goodbye(self) -> bool:
+        """Whether it was closed, and the peer has everything but its own goodbye left to say."""
+        transport = self._transport
+        return transport is not None and transport.is_closing() and not self._not_taken(transport)
+
     def close_for_both(self, seconds: float) -> None:
         """Send what is written and say so, but read on for a while before closing.
 

@@ -55,7 +55,7 @@ class Restart:
     """When a child is started again, and after how many seconds.
 
     The wait doubles from `first` to `most` with each end, and is `first` again after a child has
-    run for `steady` seconds.
+    run for `steady` seconds. One that ran for `first` and ended well is wanted back at once.
     """
 
     when: RestartWhen = RestartWhen.ALWAYS
@@ -125,7 +125,11 @@ class _Process:
             return
         if restart.when is RestartWhen.FAILED and code == 0:
             return
-        if now - self.started_at >= restart.steady:
+        ran = now - self.started_at
+        if code == 0 and ran >= restart.first:
+            self.due = now
+            return
+        if ran >= restart.steady:
             self.wait = restart.first
         self.due = now + self.wait
         self.wait = min(2 * self.wait, restart.most)

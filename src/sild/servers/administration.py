@@ -20,7 +20,7 @@ from sild.runtime.schedule import Period
 from sild.runtime.timed import LOOK_SECONDS, Timed
 from sild.runtime.tls import SwappableContext
 from sild.servers.accounts import SECURITY_PROGRAM, make_first_user
-from sild.servers.audit import audit_log_of, open_audit_sink
+from sild.servers.audit import audit_log_of, make_automatic_backup, open_audit_sink
 from sild.servers.doors import API_CONNECTIONS, CannotListen, Door, Doors, door_context
 from sild.servers.health import serve_health
 from sild.servers.internal_tls import make_internal_tls, read_internal_tls
@@ -64,7 +64,8 @@ class Administration:
     def _plan(self, around: Around) -> None:
         settings, backups = self._settings.backup, self.server.backups
         look = Period(LOOK_SECONDS, LOOK_SECONDS, expected=(Refusal,))
-        making = Timed(settings.backup_cron, backups.create_automatic, self._clock)
+        make = partial(make_automatic_backup, backups, self._audit)
+        making = Timed(settings.backup_cron, make, self._clock)
         around.control.schedule.every("automatic-backup", look, making.look)
         clearing = Timed(settings.backup_cleanup_cron, backups.delete_old, self._clock)
         around.control.schedule.every("old-backups", look, clearing.look)

@@ -6,6 +6,7 @@ configuration, and its distribution.
 
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 
 from sild.adminapi.application import Services, make_application
 from sild.adminapi.backups import BackupSide
@@ -29,7 +30,7 @@ from sild.runtime.tls import (
     SwappableContext,
 )
 from sild.servers.accounts import CENTRAL_PROGRAM, make_first_user
-from sild.servers.audit import audit_log_of, open_audit_sink
+from sild.servers.audit import audit_log_of, make_automatic_backup, open_audit_sink
 from sild.servers.central_backups import finish_restoration
 from sild.servers.central_database import open_central_database
 from sild.servers.central_layout import CentralLayout
@@ -41,7 +42,7 @@ from sild.servers.processes import run_until_stopped
 
 _LOG = logging.getLogger(__name__)
 
-# What people do that no configuration could tell of.
+# What is done that no configuration could tell of, or that it was just told of.
 _NO_CHANGE = frozenset(
     {
         AuditEvent.FORM_LOGIN,
@@ -51,6 +52,8 @@ _NO_CHANGE = frozenset(
         AuditEvent.API_KEY_CREATE,
         AuditEvent.API_KEY_UPDATE,
         AuditEvent.API_KEY_REMOVE,
+        AuditEvent.BACKUP,
+        AuditEvent.PUBLISH_GLOBAL_CONFIGURATION,
     }
 )
 
@@ -107,7 +110,8 @@ class CentralProcess:
             self._audit.job = publishing
         backups = self.parts.central.backups
         look = Period(LOOK_SECONDS, LOOK_SECONDS, expected=(Refusal,))
-        making = Timed(backup.backup_cron, backups.create_automatic, self._clock)
+        make = partial(make_automatic_backup, backups, self._audit)
+        making = Timed(backup.backup_cron, make, self._clock)
         self._schedule.every("automatic-backup", look, making.look)
         clearing = Timed(backup.backup_cleanup_cron, backups.delete_old, self._clock)
         self._schedule.every("old-backups", look, clearing.look)

@@ -408,7 +408,12 @@ async def test_a_client_is_deleted_and_what_is_left_of_it(api):
     assert await api.get(f"{path}/orphans") == {"orphans_exist": True}
     assert await api("DELETE", f"{path}/orphans") == (204, None)
     assert api.keys.deleted == ["a"]
-    assert api.last[0] == "Delete orphaned client keys, certs and certificates"
+    event, told, _ = api.last
+    assert event == "Delete orphaned client keys, certs and certificates"
+    (entry,) = api.keys.held[0].keys[0].certificates
+    assert told["certHashes"] == [bytes.fromhex(entry.sha256).hex(":").upper()]
+    assert (told["clientIdentifier"], told["keyId"]) == (TOLD, "a")
+    assert (told["tokenId"], told["certRequestIds"]) == (api.keys.held[0].id, [])
     api.keys.held = ()
     assert await api.refused("DELETE", f"{path}/orphans") == (404, "orphans_not_found")
 

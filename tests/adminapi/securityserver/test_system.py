@@ -310,6 +310,15 @@ async def test_maintenance_is_enabled_with_a_message_and_disabled(served):
     assert served.behind.requests.sent == [("enable", "back at noon!"), ("disable",)]
 
 
+@pytest.mark.parametrize("body", [{}, {"message": None}])
+async def test_maintenance_is_enabled_without_a_message(served, body):
+    await served.initialize()
+    served.behind.world.conf = world_with()
+    answer = await served.ask("PUT", "/system/maintenance-mode/enable", body)
+    assert answer.status == 204
+    assert served.behind.requests.sent == [("enable", None)]
+
+
 @pytest.mark.feature("MM-01")
 @pytest.mark.parametrize("message", ["x" * 256, "<b>", "noon €"])
 async def test_a_message_that_others_could_not_be_told_is_refused(served, message):

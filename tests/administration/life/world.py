@@ -2,11 +2,12 @@
 
 SS0 (COM:1234) carries the management services and provides TestService; SS1 (COM:4321) calls it
 for TestClient; SS2 (COM:5678) provides TestService as well, and Alone, which no other server has
-and most tests call. SS2 time-stamps each message before it goes on, and uses PostgreSQL.
+and most tests call. SS2 uses PostgreSQL, where there is one.
 """
 
 import asyncio
 import json
+import signal
 import sqlite3
 import ssl
 from contextlib import asynccontextmanager, closing, suppress
@@ -21,6 +22,7 @@ from starlette.routing import Route
 
 from administration.test_from_nothing import CONSUMER, PIN, PROVIDER, SOAP, Founding
 from administration.world import WORLD, World
+from ecosystem.processes import children_of, until
 from sild.apiclient.client import ApiClient
 from sild.apiclient.errors import ApiError
 from sild.apiclient.values import ApiKey, Form, NamedFile, Pin, Server
@@ -31,6 +33,7 @@ ALONE = "DEV:COM:5678:Alone"
 SERVICE = f"{ALONE}:mock1"
 SHARED = f"{PROVIDER}:mock1"
 OWNER = {"SS0": "DEV:COM:1234", "SS1": "DEV:COM:4321", "SS2": "DEV:COM:5678"}
+_SECONDS = 60
 GREETING = {"message": "Hello, world from GET service!"}
 
 
@@ -60,7 +63,6 @@ class Life(World):
                 },
                 "metrics": {"listen-address": server.address, "port": self.places.management},
             }
-        self.ss2.further["message-log"] = {"timestamp-immediately": True}
         self.ss2.further["server"] = {"stop-grace": 5.0}
         if self.database:
             self.ss2.further["server"]["database"] = self.database
@@ -209,6 +211,26 @@ class Life(World):
                     return
             await asyncio.sleep(0.1)
         raise AssertionError(told)
+
+    async def reload(self, server, port=None):
+        """Let a server read its settings anew, and come back when it serves by them."""
+        before = children_of(server.process.pid)
+        server.write_settings()
+        server.process.send_signal(signal.SIGHUP)
+        await self.started_anew(server, before, port)
+
+    async def started_anew(self, server, before, port=None):
+        """Come back when all of a server's processes are others, and serve."""
+
+        def others():
+            now = children_of(server.process.pid)
+            return set(now) == set(before) and not set(now.values()) & set(before.values())
+
+        await until(others, _SECONDS, "all processes are others")
+        await server.forget_session()
+        await server.until_up()
+        await self.until_healthy(server, port)
+        await self.answers_soon()
 
     async def soap_call(self, code):
         """What a SOAP service of the third server's client says, or its server."""

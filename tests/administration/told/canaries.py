@@ -48,8 +48,13 @@ class Secrets:
             self.add(f"{name} ({part})", data[:_KEY_BYTES])
 
     def in_(self, data):
-        """The names of those that are there."""
-        return {name for name, forms in self.forms.items() if any(form in data for form in forms)}
+        """The names of those that are there; base64 may be broken into lines."""
+        joined = data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\\n", b"")
+        return {
+            name
+            for name, forms in self.forms.items()
+            if any(form in data or form in joined for form in forms)
+        }
 
 
 def _base64_of(data):

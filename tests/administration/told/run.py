@@ -47,6 +47,7 @@ class Run(World):
             }
         }
         self.ss1.environment = {PIN_VARIABLE: NEXT_PIN}
+        self.ss0.further = {"backup": {"backup-cron": "0/15 * * * * ?"}}
 
     def _plug_in(self):
         variables = self.ss1.environment
@@ -411,7 +412,9 @@ class Run(World):
         await self.wrong(ss1, "POST", "/token-certificates", upload=Octets(pem))
         await self.wrong(ss1, "POST", f"{SYSTEM_CERTIFICATE}/import", upload=Octets(pem))
         tls = f"/clients/{CONSUMER}/tls-certificates"
-        await self.wrong(ss1, "POST", tls, upload=Octets(pem))
+        # Of this the certificate is taken.
+        await ss1.ask("POST", tls, upload=Octets(pem))
+        await self.wrong(ss1, "POST", tls, upload=Octets(pem.partition(b"-----BEGIN CERT")[0]))
         await self.wrong(ss1, "PUT", "/system/anchor", upload=Octets(pem))
         await self._bad_descriptions()
 

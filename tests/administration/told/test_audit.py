@@ -8,7 +8,8 @@ from administration.operations import ROWS
 from administration.told.spec_al import DATA
 from sild.model.audit import AuditEvent
 
-pytestmark = pytest.mark.anyio
+# Everything is done once, before the first of them.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 EVENTS = sorted({row.event for row in ROWS if row.event is not None})
 # What an event becomes when it is known which of several it is.
@@ -92,6 +93,17 @@ def test_nothing_else_is_told(records):
         event = record["event"].removesuffix(" failed")
         assert event in known or event in technical, record
         assert {"event", "user", "data"} <= record.keys()
+
+
+@pytest.mark.feature("AU-03")
+def test_what_a_server_does_by_itself_is_of_the_user_system(run):
+    lines = run.ss0.layout.audit_log.read_text().splitlines()
+    found = of([json.loads(line.partition(" - ")[2]) for line in lines], "BACKUP")
+    assert found
+    for record in found:
+        assert record.keys() == {"event", "user", "data"}
+        assert record["user"] == "system"
+        assert (run.ss0.layout.backups / record["data"]["backupFileName"]).exists()
 
 
 @pytest.mark.feature("AU-01")

@@ -37,6 +37,12 @@ async def load(saved, folder):
         await load_database(connection, saved, folder)
 
 
+async def load_and_fail(saved, folder):
+    async with saved.database.transaction() as connection:
+        await load_database(connection, saved, folder)
+        raise ZeroDivisionError
+
+
 async def test_tables_come_back_as_they_were(saved, tmp_path):
     await fill(saved.database)
     before = await contents(saved.database)
@@ -66,6 +72,29 @@ async def test_rows_that_are_added_later_get_new_numbers(saved, tmp_path):
     async with saved.database.transaction() as connection:
         added = await connection.execute(insert(PERSON).values(name="New"))
     assert added.inserted_primary_key[0] > 9
+
+
+async def test_a_row_may_have_the_number_zero(saved, tmp_path):
+    await fill(saved.database, [(0, "Zero", None)], [])
+    await dump_database(saved, tmp_path / "dump")
+    before = await contents(saved.database)
+    await load(saved, tmp_path / "dump")
+    assert await contents(saved.database) == before
+    async with saved.database.transaction() as connection:
+        added = await connection.execute(insert(PERSON).values(name="First"))
+    assert added.inserted_primary_key[0] == 1
+
+
+async def test_a_load_that_is_rolled_back_leaves_the_numbers_of_rows_that_come(saved, tmp_path):
+    await dump_database(saved, tmp_path / "dump")
+    async with saved.database.transaction() as connection:
+        for name in ("First", "Second"):
+            await connection.execute(insert(PERSON).values(name=name))
+    with pytest.raises(ZeroDivisionError):
+        await load_and_fail(saved, tmp_path / "dump")
+    async with saved.database.transaction() as connection:
+        added = await connection.execute(insert(PERSON).values(name="Third"))
+    assert added.inserted_primary_key[0] == 3
 
 
 async def test_rows_are_numbered_from_one_in_an_empty_table(saved, tmp_path):

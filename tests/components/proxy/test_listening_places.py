@@ -2,24 +2,18 @@
 
 import asyncio
 import contextlib
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from components.proxy.test_listeners import SETTINGS, Around, Both, Side
+from ports import free_port
 from sild.components.proxy.listeners import Listeners
 from sild.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.anyio
 INTERNAL, EXTERNAL, NEITHER = "127.0.0.17", "127.0.0.18", "127.0.0.1"
-
-
-def free_port(host):
-    with socket.socket() as found:
-        found.bind((host, 0))
-        return found.getsockname()[1]
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 What a case changes stays until another case wants it otherwise.
 """
 
-import random
 import ssl
 from contextlib import asynccontextmanager, contextmanager
 
@@ -26,6 +25,7 @@ from ecosystem.soap_cases.plan import (
     registry_by,
 )
 from ecosystem.soap_cases.stubs import Stub, reply
+from ports import base_port
 from scripted.ecosystem import ScriptedEcosystem
 from sild.devnet.ecosystem import _PIN, Plan
 from sild.devnet.raw_peer import RawPeer
@@ -41,8 +41,7 @@ class Town(Devnet):
     """Everything that the cases share, on an event loop of its own thread."""
 
     async def _open(self, tasks, opened):
-        base = random.randrange(20_000, 32_000)
-        plan = Plan(TOPOLOGY, self.directory, base, INTERVALS, proxy=SETTINGS)
+        plan = Plan(TOPOLOGY, self.directory, base_port(), INTERVALS, proxy=SETTINGS)
         self.ecosystem = await opened.enter_async_context(ScriptedEcosystem(plan))
         self.consumer = self.ecosystem.servers[CONSUMER_SERVER]
         self.producer = self.ecosystem.servers[PRODUCER_SERVER]

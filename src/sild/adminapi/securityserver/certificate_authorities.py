@@ -161,7 +161,7 @@ class AcmeEabCredentialsStatus(Body):
     "/certificate-authorities",
     "getApprovedCertificateAuthorities",
     permission=(_APPROVED, *_ASKED),
-    also=(400, 406),
+    also=(400, 406, 409),
 )
 async def get_approved_certificate_authorities(
     asked: Asked,
@@ -180,7 +180,7 @@ async def get_approved_certificate_authorities(
     "/certificate-authorities/ocsp-prioritization-strategy",
     "getOcspPrioritizationStrategy",
     permission=_APPROVED,
-    also=(400,),
+    also=(400, 409),
 )
 async def get_ocsp_prioritization_strategy(server: Served) -> Strategy:
     """Say how the costs of OCSP responders decide about their use."""
@@ -191,7 +191,7 @@ async def get_ocsp_prioritization_strategy(server: Served) -> Strategy:
     "/certificate-authorities/{ca_name}/csr-subject-fields",
     "getSubjectFieldDescriptions",
     permission=_ASKED,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_subject_field_descriptions(
     name: NamePath,
@@ -215,7 +215,7 @@ async def get_subject_field_descriptions(
     "/certificate-authorities/{ca_name}/has-acme-eab-credentials",
     "hasAcmeExternalAccountBindingCredentials",
     permission=_IMPORTED,
-    also=(400, 406),
+    also=(400, 404, 406, 409),
 )
 async def has_acme_external_account_binding_credentials(
     name: NamePath,
@@ -238,7 +238,7 @@ async def has_acme_external_account_binding_credentials(
     "orderAcmeCertificate",
     permission=_IMPORTED,
     event=AuditEvent.ACME_ORDER_CERTIFICATE,
-    also=(400, 409),
+    also=(400, 404, 409),
 )
 async def order_acme_certificate(
     name: NamePath, body: AcmeOrder, asked: Asked, server: Served

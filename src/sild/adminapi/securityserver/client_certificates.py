@@ -32,7 +32,7 @@ Hash = Annotated[
     "/clients/{id}/sign-certificates",
     "getClientSignCertificates",
     permission=Permission.VIEW_CLIENT_DETAILS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_sign_certificates(
     client: ClientPath, server: Served
@@ -47,7 +47,7 @@ async def get_client_sign_certificates(
     "/clients/{id}/tls-certificates",
     "getClientTlsCertificates",
     permission=Permission.VIEW_CLIENT_INTERNAL_CERTS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_tls_certificates(
     client: ClientPath, server: Served
@@ -80,7 +80,7 @@ async def add_client_tls_certificate(
     "/clients/{id}/tls-certificates/{hash}",
     "getClientTlsCertificate",
     permission=Permission.VIEW_CLIENT_INTERNAL_CERT_DETAILS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_tls_certificate(
     client: ClientPath, sha256: Hash, server: Served
@@ -96,6 +96,7 @@ async def get_client_tls_certificate(
     permission=Permission.DELETE_CLIENT_INTERNAL_CERT,
     event=AuditEvent.DELETE_CLIENT_INTERNAL_CERT,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_client_tls_certificate(
     client: ClientPath, sha256: AnyHash, asked: Asked, server: Served

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from sild.adminapi.asked import Asked
+from sild.adminapi.asked import Act, Asked
 from sild.adminapi.operations import Operations
 from sild.adminapi.problems import Deviation, WarningsDetected
 from sild.adminapi.securityserver.client_bodies import (
@@ -19,8 +19,10 @@ from sild.adminapi.securityserver.client_bodies import (
 from sild.adminapi.securityserver.references import SecurityServer
 from sild.adminapi.securityserver.server import Served
 from sild.adminapi.securityserver.service_client_ids import client_from_encoded
+from sild.adminapi.securityserver.token_views import told_key
 from sild.components.serverconf.client_search import ClientFilter
 from sild.components.serverconf.errors import UnregisteredMember
+from sild.components.serverconf.orphans import Left
 from sild.model.audit import AuditEvent
 from sild.model.permissions import Permission
 from sild.model.refusals import BadRequest
@@ -34,7 +36,9 @@ class ConnectionTypeRequired(BadRequest):
     code = "connection_type_required"
 
 
-@OPERATIONS.get("/clients", "findClients", permission=Permission.VIEW_CLIENTS, also=(400, 404, 406))
+@OPERATIONS.get(
+    "/clients", "findClients", permission=Permission.VIEW_CLIENTS, also=(400, 404, 406, 409)
+)
 async def find_clients(  # noqa: PLR0913 - the search has these parameters
     server: Served,
     *,
@@ -94,7 +98,10 @@ async def add_client(body: ClientAdd, asked: Asked, server: Served) -> Client:
 
 
 @OPERATIONS.get(
-    "/clients/{id}", "getClient", permission=Permission.VIEW_CLIENT_DETAILS, also=(400, 404, 406)
+    "/clients/{id}",
+    "getClient",
+    permission=Permission.VIEW_CLIENT_DETAILS,
+    also=(400, 404, 406, 409),
 )
 async def get_client(client: ClientPath, server: Served) -> Client:
     """Show a client."""
@@ -107,7 +114,7 @@ async def get_client(client: ClientPath, server: Served) -> Client:
     "updateClient",
     permission=Permission.EDIT_CLIENT_INTERNAL_CONNECTION_TYPE,
     event=AuditEvent.SET_CONNECTION_TYPE,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def update_client(
     client: ClientPath, body: ConnectionTypeWrapper, asked: Asked, server: Served
@@ -140,7 +147,7 @@ async def delete_client(client: ClientPath, asked: Asked, server: Served) -> Non
     "/clients/{id}/orphans",
     "getClientOrphans",
     permission=Permission.DELETE_CLIENT,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_orphans(client: ClientPath, server: Served) -> OrphanInformation:
     """Say whether keys are left of a client that was removed; not found where none are."""
@@ -160,16 +167,26 @@ async def delete_orphans(client: ClientPath, asked: Asked, server: Served) -> No
     """Remove the keys, certificates and requests that are left of a client."""
     removed = client_from_encoded(client)
     asked.tell(clientIdentifier=told_client(removed))
-    await server.orphans.remove(removed)
+    _tell_left(asked, await server.orphans.remove(removed))
 
 
 @OPERATIONS.get(
     "/clients/{id}/security-servers",
     "getClientSecurityServers",
     permission=Permission.VIEW_SECURITY_SERVERS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_security_servers(client: ClientPath, server: Served) -> list[SecurityServer]:
     """List the security servers that anybody is a client of."""
     found = server.clients.servers_of(client_from_encoded(client))
     return [SecurityServer.of(each) for each in found]
+
+
+def _tell_left(asked: Act, left: Left) -> None:
+    """Tell what went: SPEC-AL has room for one key, and for all certificates."""
+    for key in left.keys:
+        asked.tell(**told_key(key))
+    hashes = [bytes.fromhex(each.sha256).hex(":").upper() for each in left.all_certificates]
+    if hashes:
+        asked.tell(certHashes=hashes, certHashAlgorithm="SHA-256")
+    asked.tell(certRequestIds=[request.id for request in left.all_requests])

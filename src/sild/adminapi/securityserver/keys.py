@@ -65,7 +65,7 @@ async def get_key(key_id: KeyPath, server: Served) -> Key:
     "updateKey",
     permission=Permission.EDIT_KEY_FRIENDLY_NAME,
     event=AuditEvent.UPDATE_KEY_NAME,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def update_key(key_id: KeyPath, body: KeyName, asked: Asked, server: Served) -> Key:
     """Call a key otherwise."""
@@ -82,6 +82,7 @@ async def update_key(key_id: KeyPath, body: KeyName, asked: Asked, server: Serve
     permission=tuple(_DELETES.values()),
     event=AuditEvent.DELETE_KEY,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_key(
     key_id: KeyPath, asked: Asked, server: Served, ignore_warnings: IgnoreWarnings = False
@@ -125,7 +126,7 @@ async def get_possible_actions_for_key(key_id: KeyPath, server: Served) -> list[
     event=AuditEvent.GENERATE_CSR,
     status=201,
     gives=_BINARY,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def generate_csr(
     key_id: KeyPath, body: CsrGenerate, asked: Asked, server: Served
@@ -176,7 +177,7 @@ async def download_csr(
     permission=tuple(_DELETES_REQUESTS.values()),
     event=AuditEvent.DELETE_CSR,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def delete_csr(key_id: KeyPath, csr_id: CsrPath, asked: Asked, server: Served) -> None:
     """Forget a request."""

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
     "/clients/{id}/local-groups",
     "getClientLocalGroups",
     permission=Permission.VIEW_CLIENT_LOCAL_GROUPS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_local_groups(client: ClientPath, server: Served) -> list[LocalGroup]:
     """List the local groups of a client."""
@@ -64,7 +64,7 @@ async def add_client_local_group(
     "/local-groups/{group_id}",
     "getLocalGroup",
     permission=Permission.VIEW_CLIENT_LOCAL_GROUPS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_local_group(group_id: GroupPath, server: Served) -> LocalGroup:
     """Show a local group."""
@@ -77,7 +77,7 @@ async def get_local_group(group_id: GroupPath, server: Served) -> LocalGroup:
     "updateLocalGroup",
     permission=Permission.EDIT_LOCAL_GROUP_DESC,
     event=AuditEvent.EDIT_LOCAL_GROUP_DESC,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def update_local_group(
     group_id: GroupPath, body: LocalGroupDescription, asked: Asked, server: Served
@@ -95,6 +95,7 @@ async def update_local_group(
     permission=Permission.DELETE_LOCAL_GROUP,
     event=AuditEvent.DELETE_LOCAL_GROUP,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_local_group(group_id: GroupPath, asked: Asked, server: Served) -> None:
     """Remove a local group and its rights."""

@@ -59,7 +59,7 @@ class SecurityServer(Body):
     "/xroad-instances",
     "getXRoadInstances",
     permission=Permission.VIEW_XROAD_INSTANCES,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_xroad_instances(server: Served) -> list[XRoadInstance]:
     """List the instances whose configuration is there."""
@@ -73,7 +73,7 @@ async def get_xroad_instances(server: Served) -> list[XRoadInstance]:
     "/member-classes",
     "getMemberClasses",
     permission=Permission.VIEW_MEMBER_CLASSES,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_member_classes(
     server: Served, *, current_instance: Annotated[bool, Query()] = False
@@ -88,7 +88,7 @@ async def get_member_classes(
     "/member-classes/{id}",
     "getMemberClassesForInstance",
     permission=Permission.VIEW_MEMBER_CLASSES,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_member_classes_for_instance(
     instance: Annotated[ShortText, Path(alias="id")], server: Served
@@ -98,7 +98,7 @@ async def get_member_classes_for_instance(
 
 
 @OPERATIONS.get(
-    "/member-names", "findMemberName", permission=Permission.INIT_CONFIG, also=(400, 404, 406)
+    "/member-names", "findMemberName", permission=Permission.INIT_CONFIG, also=(400, 404, 406, 409)
 )
 async def find_member_name(
     member_class: QueryText, member_code: QueryText, server: Served
@@ -111,7 +111,7 @@ async def find_member_name(
     "/security-servers",
     "getSecurityServers",
     permission=Permission.VIEW_SECURITY_SERVERS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_security_servers(
     server: Served, *, current_server: Annotated[bool, Query()] = False
@@ -126,7 +126,7 @@ async def get_security_servers(
     "/security-servers/{id}",
     "getSecurityServer",
     permission=Permission.INIT_CONFIG,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_security_server(
     server_id: Annotated[EncodedIdText, Path(alias="id")], server: Served

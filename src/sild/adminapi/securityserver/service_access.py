@@ -48,7 +48,7 @@ class NothingToTake(BadRequest):
     "/services/{id}/service-clients",
     "getServiceServiceClients",
     permission=Permission.VIEW_SERVICE_ACL,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_service_service_clients(
     service_id: ServicePath, server: Served
@@ -78,6 +78,7 @@ async def add_service_service_clients(
     permission=Permission.EDIT_SERVICE_ACL,
     event=AuditEvent.REMOVE_SERVICE_ACCESS_RIGHTS,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_service_service_clients(
     service_id: ServicePath, body: ServiceClients, asked: Asked, server: Served
@@ -93,7 +94,7 @@ async def delete_service_service_clients(
     "/endpoints/{id}/service-clients",
     "getEndpointServiceClients",
     permission=Permission.VIEW_ENDPOINT_ACL,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_endpoint_service_clients(
     endpoint_id: EndpointPath, server: Served
@@ -123,7 +124,7 @@ async def add_endpoint_service_clients(
     permission=Permission.EDIT_ENDPOINT_ACL,
     event=AuditEvent.REMOVE_SERVICE_ACCESS_RIGHTS,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def delete_endpoint_service_clients(
     endpoint_id: EndpointPath, body: ServiceClients, asked: Asked, server: Served

@@ -56,7 +56,7 @@ class NothingToTake(Conflict):
     "/clients/{id}/service-clients",
     "getClientServiceClients",
     permission=Permission.VIEW_CLIENT_ACL_SUBJECTS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_client_service_clients(client_id: ClientPath, server: Served) -> list[ServiceClient]:
     """List who has rights to whole services of a client."""
@@ -68,7 +68,7 @@ async def get_client_service_clients(client_id: ClientPath, server: Served) -> l
     "/clients/{id}/service-clients/{sc_id}",
     "getServiceClient",
     permission=Permission.VIEW_CLIENT_ACL_SUBJECTS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_service_client(
     client_id: ClientPath,
@@ -84,7 +84,7 @@ async def get_service_client(
     "/clients/{id}/service-clients/{sc_id}/access-rights",
     "getServiceClientAccessRights",
     permission=Permission.VIEW_ACL_SUBJECT_OPEN_SERVICES,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_service_client_access_rights(
     client_id: ClientPath, subject_id: SubjectPath, server: Served
@@ -152,7 +152,7 @@ async def delete_service_client_access_rights(
     "/clients/{id}/service-client-candidates",
     "findServiceClientCandidates",
     permission=Permission.VIEW_CLIENT_ACL_SUBJECTS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def find_service_client_candidates(  # noqa: PLR0913 - the filters of the contract
     client_id: ClientPath,

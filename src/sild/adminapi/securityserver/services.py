@@ -31,7 +31,7 @@ class EndpointIdGiven(BadRequest):
     "/services/{id}",
     "getService",
     permission=Permission.VIEW_CLIENT_SERVICES,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_service(service_id: ServicePath, server: Served) -> Service:
     """Show a service."""

@@ -94,16 +94,19 @@ class SecurityServerAddressStatus(Body):
 class MaintenanceModeMessage(Body):
     """What others are told while the server is in maintenance."""
 
-    message: Annotated[
-        str | None,
-        Field(
-            max_length=_LONGEST,
-            pattern=r"^[a-zA-Z0-9\-_,.;:!? ]*$",
-            # As published; what is checked is the same in another notation.
-            json_schema_extra={"pattern": "^[a-zA-Z0-9-_,.;:!? ]*$"},
-        ),
-        Plain,
-    ] = None
+    message: (
+        Annotated[
+            str,
+            Field(
+                max_length=_LONGEST,
+                pattern=r"^[a-zA-Z0-9\-_,.;:!? ]*$",
+                # As published; what is checked is the same in another notation.
+                json_schema_extra={"pattern": "^[a-zA-Z0-9-_,.;:!? ]*$"},
+            ),
+            Plain,
+        ]
+        | None
+    ) = None
 
 
 class MaintenanceMode(Body):

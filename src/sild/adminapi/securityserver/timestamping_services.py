@@ -45,7 +45,7 @@ class TimestampingService(Body):
     "/timestamping-services",
     "getApprovedTimestampingServices",
     permission=Permission.VIEW_TSPS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_approved_timestamping_services(server: Served) -> list[TimestampingService]:
     """List the services that are approved."""
@@ -56,7 +56,7 @@ async def get_approved_timestamping_services(server: Served) -> list[Timestampin
     "/system/timestamping-services",
     "getConfiguredTimestampingServices",
     permission=Permission.VIEW_TSPS,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def get_configured_timestamping_services(server: Served) -> list[TimestampingService]:
     """List the services that this server uses, first to last."""
@@ -85,6 +85,7 @@ async def add_configured_timestamping_service(
     permission=Permission.DELETE_TSP,
     event=AuditEvent.DELETE_TSP,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_configured_timestamping_service(
     body: NamedTimestampingService, asked: Asked, server: Served
@@ -98,7 +99,7 @@ async def delete_configured_timestamping_service(
     "/system/timestamping-services/prioritization-strategy",
     "getTimestampingPrioritizationStrategy",
     permission=Permission.VIEW_TSPS,
-    also=(400,),
+    also=(400, 409),
 )
 async def get_timestamping_prioritization_strategy(server: Served) -> Strategy:
     """Say how the costs of services decide about their use."""

@@ -92,6 +92,7 @@ async def get_certificate(sha256: HashPath, asked: Asked, server: Served) -> Tok
     permission=tuple(_DELETES.values()),
     event=AuditEvent.DELETE_CERT,
     status=204,
+    also=(400, 404, 409),
 )
 async def delete_certificate(sha256: HashPath, asked: Asked, server: Served) -> None:
     """Forget a certificate, or remove one from its token that was only found there."""
@@ -113,7 +114,7 @@ async def delete_certificate(sha256: HashPath, asked: Asked, server: Served) -> 
     permission=_ACTIVATES,
     event=AuditEvent.ACTIVATE_CERT,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def activate_certificate(sha256: HashPath, asked: Asked, server: Served) -> None:
     """Let a certificate be used, if OCSP says that it is good."""
@@ -127,7 +128,7 @@ async def activate_certificate(sha256: HashPath, asked: Asked, server: Served) -
     permission=_ACTIVATES,
     event=AuditEvent.DISABLE_CERT,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def disable_certificate(sha256: HashPath, asked: Asked, server: Served) -> None:
     """Let a certificate be used no more."""
@@ -174,7 +175,7 @@ async def get_possible_actions_for_certificate(
     permission=Permission.SEND_AUTH_CERT_REG_REQ,
     event=AuditEvent.REGISTER_AUTH_CERT,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def register_certificate(
     sha256: HashPath, body: SecurityServerAddress, asked: Asked, server: Served
@@ -192,7 +193,7 @@ async def register_certificate(
     permission=Permission.SEND_AUTH_CERT_DEL_REQ,
     event=AuditEvent.UNREGISTER_AUTH_CERT,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def unregister_auth_certificate(sha256: HashPath, asked: Asked, server: Served) -> None:
     """Ask that an authentication certificate be removed from the server's."""
@@ -207,7 +208,7 @@ async def unregister_auth_certificate(sha256: HashPath, asked: Asked, server: Se
     permission=Permission.SEND_AUTH_CERT_DEL_REQ,
     event=AuditEvent.SKIP_UNREGISTER_AUTH_CERT,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def mark_auth_cert_for_deletion(sha256: HashPath, asked: Asked, server: Served) -> None:
     """Note that an authentication certificate goes though nobody could be asked."""

@@ -58,7 +58,7 @@ async def get_token(token_id: ShortTokenPath, server: Served) -> Token:
     "updateToken",
     permission=Permission.EDIT_TOKEN_FRIENDLY_NAME,
     event=AuditEvent.UPDATE_TOKEN_NAME,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def update_token(token_id: TokenPath, body: TokenName, asked: Asked, server: Served) -> Token:
     """Call a token otherwise."""
@@ -89,7 +89,7 @@ async def delete_token(token_id: ShortTokenPath, asked: Asked, server: Served) -
     "loginToken",
     permission=Permission.ACTIVATE_DEACTIVATE_TOKEN,
     event=AuditEvent.LOGIN_TOKEN,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def login_token(
     token_id: TokenPath, body: TokenPassword, asked: Asked, server: Served
@@ -108,7 +108,7 @@ async def login_token(
     "logoutToken",
     permission=Permission.ACTIVATE_DEACTIVATE_TOKEN,
     event=AuditEvent.LOGOUT_TOKEN,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def logout_token(token_id: TokenPath, asked: Asked, server: Served) -> Token:
     """Close a token."""
@@ -124,7 +124,7 @@ async def logout_token(token_id: TokenPath, asked: Asked, server: Served) -> Tok
     permission=Permission.UPDATE_TOKEN_PIN,
     event=AuditEvent.CHANGE_PIN_TOKEN,
     status=204,
-    also=(400, 404, 406),
+    also=(400, 404, 406, 409),
 )
 async def update_token_pin(
     token_id: TokenPath, body: TokenPinUpdate, asked: Asked, server: Served

@@ -240,6 +240,8 @@ class Backups:
         Says whether there was one. Raises BackupBusy and RestoreFailed.
         """
         async with self._alone("restore"):
+            if self._restoration.is_decided:
+                await self._private.show(self._restoration.stage / "files")
             return await self._restoration.finish()
 
     async def close(self) -> None:

@@ -181,17 +181,20 @@ def _parsed(table: Table, line: bytes) -> list[Any]:
 
 
 async def _set_sequence(connection: AsyncConnection, table: Table) -> None:
-    """Let the next row that is added get the next number."""
+    """Let the next row that is added get a number that no row has.
+
+    Never a lower one than it would have got: sequences know no transaction, and what is loaded now
+    may yet be rolled back. No sequence knows 0 or less, which rows may have.
+    """
     column = table.autoincrement_column
     if column is None:
         return
     quote = connection.dialect.identifier_preparer.quote
+    sequence = "pg_get_serial_sequence(:table, :column)"
     highest = f"(SELECT max({quote(column.name)}) FROM {quote(table.name)})"  # noqa: S608 - ours
+    reached = f"coalesce(greatest({highest}, pg_sequence_last_value({sequence}::regclass)), 0)"
     await connection.execute(
-        text(
-            "SELECT setval(pg_get_serial_sequence(:table, :column),"
-            f" coalesce({highest}, 1), {highest} IS NOT NULL)"
-        ),
+        text(f"SELECT setval({sequence}, greatest({reached}, 1), {reached} > 0)"),
         {"table": quote(table.name), "column": column.name},
     )
 

@@ -67,8 +67,7 @@ _ADVICE: Mapping[str, str] = {
     "access_denied": "Ask the provider for the right to make this call with this client.",
     "unknown_service": "The server was reached, but it does not tell of its services.",
     "ssl_authentication_failed": (
-        "Look at the authentication certificates of both servers and their OCSP responses; a "
-        "client that demands TLS authentication does not take calls of this test."
+        "Look at the authentication certificates of both servers and their OCSP responses."
     ),
     "cannot_create_signature": (
         "Log in to the token, and look at the signing certificate of the client and its OCSP "

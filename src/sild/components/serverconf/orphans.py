@@ -14,15 +14,30 @@ from sild.protocol.ids import ClientId
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class OrphanedKey:
+    """A key that nobody else uses, and the token that it is on."""
+
+    token: Token
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
     """What is to go: whole keys, and of keys that others use too, what is the member's."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[OrphanedKey, ...]
     certificates: tuple[CertificateEntry, ...]
     requests: tuple[RequestEntry, ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.keys or self.certificates or self.requests)
+    @property
+    def all_certificates(self) -> tuple[CertificateEntry, ...]:
+        """Every certificate that goes, those of whole keys among them."""
+        return (*(each for left in self.keys for each in left.key.certificates), *self.certificates)
+
+    @property
+    def all_requests(self) -> tuple[RequestEntry, ...]:
+        """Every request that goes, those of whole keys among them."""
+        return (*(each for left in self.keys for each in left.key.requests), *self.requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +51,37 @@ class Orphans:
         """Refuse a client of which nothing is left: raises OrphansNotFound."""
         await self._get(client)
 
-    async def remove(self, client: ClientId) -> None:
-        """Remove what is left of it; raises OrphansNotFound, and what the signer does."""
+    async def remove(self, client: ClientId) -> Left:
+        """Remove what is left of it, and give that; raises OrphansNotFound, and the signer's."""
         left = await self._get(client)
-        for key in left.keys:
-            await self.keys.delete_key(key.id)
+        for orphaned in left.keys:
+            await self.keys.delete_key(orphaned.key.id)
         for certificate in left.certificates:
             await self.keys.delete_certificate(certificate.sha256)
         for request in left.requests:
             await self.keys.delete_request(request.id)
+        return left
 
-    async def _get(self, client: ClientId) -> _Left:
+    async def _get(self, client: ClientId) -> Left:
         async with self.store.reading() as kept:
             clients = await kept.clients()
         if any(each.id.member == client.member for each in clients):
             raise OrphansNotFound(f"{client.member} is still a client, or has one")
         left = _left_of(client.member, await self.keys.tokens())
-        if not left:
+        if not (left.keys or left.certificates or left.requests):
             raise OrphansNotFound(f"nothing is left of {client}")
         return left
 
 
-def _left_of(member: ClientId, tokens: Iterable[Token]) -> _Left:
+def _left_of(member: ClientId, tokens: Iterable[Token]) -> Left:
     keys, certificates, requests = [], [], []
     for token in tokens:
         for key in token.keys:
             users = {each.member for each in key.certificates}
             users |= {each.member for each in key.requests}
             if users == {member}:
-                keys.append(key)
+                keys.append(OrphanedKey(token, key))
                 continue
             certificates += [each for each in key.certificates if each.member == member]
             requests += [each for each in key.requests if each.member == member]
-    return _Left(tuple(keys), tuple(certificates), tuple(requests))
+    return Left(tuple(keys), tuple(certificates), tuple(requests))
