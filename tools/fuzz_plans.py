@@ -159,12 +159,14 @@ CENTRAL = Plan(
 )
 
 _PINS = "^/tokens/.*/pin$"
-# What the Central Server is asked for by a security server, or what keeps that from asking.
-_STANDING = (
-    "^/clients/[^/]*/(disable|enable|register|unregister|make-owner|rename)$"
-    "|^/token-certificates/[^/]*/(disable|register|unregister|mark-for-deletion)$"
-    "|^/system/(server-address|maintenance-mode/.*)$"
+# What the Central Server is asked for by a security server, or what keeps that from asking: so the
+# certificate comes last by which it asks.
+_OWN_STANDING = "^/system/(server-address|maintenance-mode/.*)$"
+_CLIENTS_STANDING = "^/clients/[^/]*/(disable|enable|register|unregister|make-owner|rename)$"
+_CERTIFICATES_STANDING = (
+    "^/token-certificates/[^/]*/(disable|register|unregister|mark-for-deletion)$"
 )
+_STANDING = f"{_OWN_STANDING}|{_CLIENTS_STANDING}|{_CERTIFICATES_STANDING}"
 _TAKING = "/delete$"
 _KEPT_OF_SERVER = f"{_KEPT}|{_PINS}|{_STANDING}|{_TAKING}"
 
@@ -173,11 +175,13 @@ SECURITY = Plan(
     before=(_BEFORE, _INITIALISING),
     main=(
         Run("reading and making", _without(_KEPT_OF_SERVER, "--exclude-method", "DELETE")),
-        Run("standing at the Central Server", _only(_STANDING)),
+        Run("the server at the Central Server", _only(_OWN_STANDING)),
+        Run("clients at the Central Server", _only(_CLIENTS_STANDING)),
     ),
     chained=_chained(f"{_KEPT_OF_SERVER}|^/diagnostics"),
     last=(
         Run("taking rights and members away", _only(_TAKING)),
+        Run("certificates at the Central Server", _only(_CERTIFICATES_STANDING)),
         Run("changing PINs", _only(_PINS)),
         Run("logging tokens in and out", _only(_LOGINS)),
         *_deleting(

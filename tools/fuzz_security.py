@@ -216,6 +216,13 @@ class _Filling:
         knows, founding = self._filled.knows, self._founding
         ca = founding.ca
         knows("ca_name", ca)
+        knows("csr_format", "DER")
+        knows("key_usage_type", "AUTHENTICATION", "SIGNING")
+        knows("acme_order", False)
+        for _ in range(_FURTHER):
+            bare = await self._ask("POST", "/tokens/0/keys", {"label": "of nothing yet"})
+            knows("keys.id", bare["id"])
+            knows("key_id", bare["id"])
         subject = {
             "CN": "SS1",
             "C": "FI",
@@ -242,9 +249,6 @@ class _Filling:
             self._filled.files["certificate"].append(der)
             if number < _FURTHER // 2:
                 await self._ask("POST", "/token-certificates", upload=Octets(der))
-        bare = await self._ask("POST", "/tokens/0/keys", {"label": "of nothing yet"})
-        knows("keys.id", bare["id"])
-        knows("key_id", bare["id"])
         for token in await self._ask("GET", "/tokens"):
             knows("tokens.id", token["id"])
             for key in token["keys"]:

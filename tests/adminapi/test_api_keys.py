@@ -138,6 +138,13 @@ async def test_an_id_that_is_none_is_refused(api, key_id):
     assert list(answer.json["error"]["validation_errors"]) == ["getApiKey.id"]
 
 
+@pytest.mark.parametrize("name", ["regular_api_whitelist", "key_management_api_whitelist"])
+def test_a_list_of_addresses_that_cannot_be_read_is_refused(name):
+    for wrong in ("", "192.0.2.0/33", "localhost", "192.0.2.*"):
+        with pytest.raises(ValueError, match="IPv4 or IPv6"):
+            AdminApiSettings(**{name: ("192.0.2.1", wrong)})
+
+
 @pytest.mark.feature("US-08")
 async def test_addresses_that_are_not_listed_use_and_manage_no_keys(tmp_path):
     settings = AdminApiSettings(

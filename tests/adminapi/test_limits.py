@@ -6,6 +6,7 @@ import pytest
 from adminapi.api_builder import some_api
 from adminapi.operations_of_tests import THINGS
 from sild.adminapi.ratelimit import RateLimit, Rates
+from sild.adminapi.routes import Surroundings
 from sild.adminapi.settings import AdminApiSettings
 from sild.model.permissions import Role
 from sild.runtime.clock import TurnedClock
@@ -94,6 +95,7 @@ def form(size):
     return (head + "x" * size + "\r\n--b--\r\n").encode()
 
 
+FORM = "application/x-www-form-urlencoded"
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 
 
@@ -108,6 +110,19 @@ async def test_a_large_body_is_refused_and_a_larger_upload_is_not(api):
     answer = await api.ask("POST", "/api/v1/uploads", form(15_000), headers)
     assert answer.json == {"size": 15_000, "name": "a.pem"}
     assert (await api.ask("POST", "/api/v1/uploads", form(20_000), headers)).status == 413
+
+
+@pytest.mark.parametrize("media_type", [None, "application/json", FORM])
+def test_only_files_are_larger_than_other_bodies(media_type):
+    surroundings = Surroundings(None, largest=50, largest_upload=1000)
+    assert surroundings.largest_of(media_type) == 50
+    for files in ("multipart/form-data", "application/octet-stream"):
+        assert surroundings.largest_of(files) == 1000
+
+
+async def test_where_no_body_is_taken_a_large_one_is_refused(api):
+    answer = await api.ask("DELETE", "/api/v1/things/1", b"x" * 3000, api.key_header)
+    assert answer.status == 413
 
 
 @pytest.mark.parametrize(

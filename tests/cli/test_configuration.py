@@ -241,7 +241,11 @@ def test_parts_are_checked_before_they_are_uploaded(tmp_path, capsys, monkeypatc
     for content in (b"", b"<conf/>", FETCHINTERVAL.replace(b"500", b"soon"), b" " * 2_000_000):
         assert check("fetchinterval", content) == 1
     assert main(["configuration", "check-part", "monitoring", str(tmp_path / "none")]) == 1
-    for content, code in ((NEXTUPDATE, 0), (b"<conf/>", 1)):
+    for content, code in (
+        (NEXTUPDATE, 0),
+        (b"<conf/>", 1),
+        (NEXTUPDATE + b" " * 2_000_000, 1),
+    ):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
         assert main(["configuration", "check-part", "nextupdate", "-"]) == code
 

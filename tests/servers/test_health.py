@@ -11,6 +11,7 @@ from ports import free_port
 from servers.survey_builder import MEASURES, STATUS, surveyed
 from sild.components.diagnostics.settings import DiagnosticsSettings, HealthSettings
 from sild.model.tokens import Token, TokenStatus
+from sild.runtime.database import Database
 from sild.servers.diagnosing import make_diagnosing
 from sild.servers.doors import CannotListen
 from sild.servers.health import serve_health
@@ -91,6 +92,18 @@ async def test_a_server_without_its_database_is_unhealthy(made):
     made.survey.layout.message_database.unlink()
     made.survey.layout.message_database.mkdir()
     assert await reasons(made) == {"database": "a database does not answer"}
+
+
+async def test_every_database_is_looked_at(made, tmp_path):
+    path = tmp_path / "more.db"
+    async with Database.open(f"sqlite:///{path}") as second:
+        survey = replace(made.survey, databases=(*made.survey.databases, second))
+        health = make_diagnosing(survey).health
+        assert (await health.state()).is_healthy
+        await second.close()
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        assert set((await health.state()).reasons) == {"database"}
 
 
 async def test_one_process_that_is_ready_is_enough(made):

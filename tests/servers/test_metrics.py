@@ -103,7 +103,8 @@ async def test_what_messages_depend_on_is_told(made):
     token = made.signer.found[0]
     key = token.keys[0]
     active = replace(key.certificates[0], active=True)
-    made.signer.found = (replace(token, keys=(replace(key, certificates=(active,)),)),)
+    passive = replace(active, active=False, sha256="00")
+    made.signer.found = (replace(token, keys=(replace(key, certificates=(active, passive)),)),)
     told = await samples(made)
     assert told[labelled("sild_healthy")] == 1
     assert told[labelled("sild_timestamping_service_up", url=tsa.url)] == 0
@@ -116,6 +117,10 @@ async def test_what_messages_depend_on_is_told(made):
     assert told[labelled("sild_token_logged_in", token="0")] == 1
     certificate = {"sha256": active.sha256, "usage": "authentication", "member": ""}
     assert told[labelled("sild_certificate_expires_timestamp_seconds", **certificate)] > 0
+    other = labelled(
+        "sild_certificate_expires_timestamp_seconds", **(certificate | {"sha256": "00"})
+    )
+    assert other not in told
 
 
 async def test_a_server_that_is_in_trouble_still_tells_its_numbers(made):

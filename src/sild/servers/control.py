@@ -363,12 +363,13 @@ class Control:
         if base is None:
             base = self._base = await self._source.read(0)
         await self._standing.follow(cached.conf)
-        changes = await self._clients.follow(cached.conf.clients_of(base.server))
+        # Of the identifier that it has by now: nobody is a client of the one of before.
+        server = await self._find_owner() or base.server
+        changes = await self._clients.follow(cached.conf.clients_of(server))
         for change in changes:
             _LOG.info("%s is %s now", change.client, change.after.value)
         await self._renaming.follow(cached.conf)
-        owner = await self._find_owner()
-        if changes or owner != base.server:
+        if changes or server != base.server:
             self._base = None
             base = self._base = await self._source.read(0)
         return base

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from sild.components.messagelog.archivegroups import Grouping
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.model.permissions import Role
 from sild.model.services import Client, ClientStatus
+from sild.model.tokens import CertificateStatus, KeyUsage
 from sild.protocol.errors import HttpError, TimestampRefused
 from sild.protocol.ids import ClientId
 from sild.protocol.rest.error import write_rest_error
@@ -269,7 +271,18 @@ async def test_the_report_tells_everything_but_what_settings_say(tmp_path):
     assert (certificate["status"], certificate["active"]) == ("saved", False)
     assert value["Global configuration"]["standing"] == "WAITING"
     assert value["Disk space"]["free"] > 0
-    assert {"name": "cryptography", "version": value["Installed packages"][0]["version"]} != {}
+    packages = {each["name"]: each["version"] for each in value["Installed packages"]}
+    assert packages["cryptography"] == version("cryptography")
+
+
+@pytest.mark.feature("DG-03")
+async def test_the_report_tells_of_authentication_certificates_and_no_others(api):
+    token = api.made.signer.found[0]
+    signing = replace(token.keys[0], id="signing", usage=KeyUsage.SIGNING)
+    api.made.signer.found = (replace(token, keys=(*token.keys, signing)),)
+    report = {each["name"]: each for each in await api.get("/diagnostics/info/download")}
+    (told,) = report["Authentication certificates"]["value"]
+    assert told["sha256"] == token.keys[0].certificates[0].sha256
 
 
 @pytest.mark.feature("DG-03")
@@ -394,6 +407,35 @@ async def test_a_certificate_that_is_for_signing_cannot_be_registered(api):
     api.made.signer.found = (replace(token, keys=(replace(key, certificates=(entry,)),)),)
     told = await api.get("/diagnostics/auth-cert-req-status")
     assert told["error"]["code"] == "sign_certificate_not_supported"
+
+
+@pytest.mark.feature("DG-06")
+async def test_a_certificate_that_is_registered_does_not_stand_for_one_that_is_to_be(api):
+    token, signing = api.made.signer.found[0], api.made.survey.registration.keys.signers
+    der = next(iter(signing.values())).certificate.der
+    known = replace(token.keys[0].certificates[0], status=CertificateStatus.REGISTERED)
+    saved = replace(known, certificate=der, status=CertificateStatus.SAVED)
+    key = replace(token.keys[0], certificates=(known, saved))
+    api.made.signer.found = (replace(token, keys=(key,)),)
+    told = await api.get("/diagnostics/auth-cert-req-status")
+    assert told["error"]["code"] == "sign_certificate_not_supported"
+    key = replace(key, certificates=(known,))
+    api.made.signer.found = (replace(token, keys=(key,)),)
+    assert await api.get("/diagnostics/auth-cert-req-status") == {"status_class": "OK"}
+
+
+@pytest.mark.feature("DG-06")
+@pytest.mark.parametrize("missing", ["usage", "saved"])
+async def test_certificates_of_other_keys_and_those_not_kept_cannot_be_registered(api, missing):
+    token = api.made.signer.found[0]
+    key = token.keys[0]
+    if missing == "usage":
+        key = replace(key, usage=KeyUsage.SIGNING)
+    else:
+        key = replace(key, certificates=(replace(key.certificates[0], saved=False),))
+    api.made.signer.found = (replace(token, keys=(key,)),)
+    told = await api.get("/diagnostics/auth-cert-req-status")
+    assert told["error"]["code"] == "certificate_not_found"
 
 
 @pytest.mark.feature("DG-06")

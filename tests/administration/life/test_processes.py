@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, closing, suppress
 import httpx
 import pytest
 
-from administration.life.world import ALONE, CONSUMER, GREETING, rows
+from administration.life.world import ALONE, CONSUMER, GREETING, everything, rows
 from administration.world import start_server
 from ecosystem.processes import child_of, children_of, until
 from sild.apiclient.errors import ApiClientError
@@ -23,35 +23,13 @@ NO_PIN = "no PIN of a token was entered"
 SECONDS = 30
 
 
-async def everything(server):
-    """What the API tells of a server's configuration."""
-    told = {}
-    for path in (
-        "/clients?internal_search=true",
-        "/system/timestamping-services",
-        "/system/anchor",
-        "/system/certificate",
-        "/security-servers",
-        f"/clients/{ALONE}/service-descriptions",
-        f"/clients/{ALONE}/service-clients",
-        f"/clients/{ALONE}/local-groups",
-        f"/services/{ALONE}:mock1/service-clients",
-    ):
-        told[path] = await server.ask("GET", path)
-    (token,) = await server.ask("GET", "/tokens")
-    told["keys"] = {
-        key["id"]: [each["status"] for each in key["certificates"]] for key in token["keys"]
-    }
-    return told
-
-
 async def log_in(life, server):
     await server.ask("PUT", "/tokens/0/login", {"password": life.pin})
 
 
 @asynccontextmanager
 async def restarted(life, server, **environment):
-    """The server is stopped and started; afterwards its token is open, with the settings of old."""
+    """The server is stopped, for the block to start it; what it was started with is taken back."""
     further = json.loads(json.dumps(server.further))
     await server.stop()
     server.environment = environment
@@ -62,6 +40,7 @@ async def restarted(life, server, **environment):
         if server.process.returncode is not None:
             await server.start()
             await log_in(life, server)
+        server.write_settings()
         await life.answers_soon()
 
 
@@ -129,7 +108,6 @@ async def test_pins_enter_themselves(life, how):
         assert token["logged_in"]
         await life.answers_soon()
         assert life.pin not in (ss2.home / "server.log").read_text()
-        await ss2.stop()
 
 
 @rows("HA-03")
@@ -149,7 +127,6 @@ async def test_messages_flow_while_somebody_else_has_the_port_of_the_api(life):
             assert "the management API is not served" in (ss2.home / "server.log").read_text()
         await ss2.until_up()
         assert await life.status(ss2, ALONE) == "REGISTERED"
-        await ss2.stop()
 
 
 @rows("SP-09")
@@ -282,45 +259,6 @@ async def test_control_that_is_killed_while_the_api_changes_things_leaves_no_hal
         changing.cancel()
         await ss2.ask("DELETE", f"/service-descriptions/{made['id']}")
     await life.greets()
-
-
-@pytest.mark.parametrize("which", ["ss2", "ss1"])
-@rows("BK-01", "BK-02", "BK-03")
-async def test_a_running_server_is_restored_by_its_api(life, which):
-    server = getattr(life, which)
-    client = {"ss2": ALONE, "ss1": CONSUMER}[which]
-    group = await server.ask(
-        "POST", f"/clients/{client}/local-groups", {"code": "kept", "description": "Kept"}
-    )
-    before = await everything(server)
-    stamped = await life.count_of_messages(server)
-    name = (await server.ask("POST", "/backups"))["filename"]
-    assert name in [each["filename"] for each in await server.ask("GET", "/backups")]
-    downloaded = (await server.client.call("GET", f"/backups/{name}/download")).content
-    # Everything of it is changed: rows, keys, settings.
-    await server.ask("DELETE", f"/local-groups/{group['id']}")
-    (chosen,) = await server.ask("GET", "/system/timestamping-services")
-    await server.ask("POST", "/system/timestamping-services/delete", chosen)
-    await server.ask("POST", "/tokens/0/keys", {"label": "afterwards"})
-    added = await life.founding.add_client(server, "5678" if which == "ss2" else "4321", "Later")
-    assert await everything(server) != before
-    processes = children_of(server.process.pid)
-    assert await server.ask("PUT", f"/backups/{name}/restore") == {"hsm_tokens_logged_out": False}
-    await life.started_anew(server, processes)
-    assert await everything(server) == before
-    assert added not in [each["id"] for each in await server.ask("GET", "/clients")]
-    await life.answers_soon()
-    # The message log is as it was, and goes on.
-    await life.until_more_messages_than(stamped, server)
-    shown = (await server.client.call("GET", f"/backups/{name}/download")).content
-    assert shown == downloaded
-    await server.ask("DELETE", f"/backups/{name}")
-    (again,) = (
-        each
-        for each in await server.ask("GET", f"/clients/{client}/local-groups")
-        if each["code"] == "kept"
-    )
-    await server.ask("DELETE", f"/local-groups/{again['id']}")
 
 
 @rows("ML-01")

@@ -370,3 +370,25 @@ def rows(*codes):
         return test
 
     return mark
+
+
+async def everything(server, client=ALONE):
+    """What the API tells of a server's configuration."""
+    told = {}
+    for path in (
+        "/clients?internal_search=true",
+        "/system/timestamping-services",
+        "/system/anchor",
+        "/system/certificate",
+        "/security-servers",
+        f"/clients/{client}/service-descriptions",
+        f"/clients/{client}/service-clients",
+        f"/clients/{client}/local-groups",
+        *([f"/services/{ALONE}:mock1/service-clients"] if client == ALONE else []),
+    ):
+        told[path] = await server.ask("GET", path)
+    (token,) = await server.ask("GET", "/tokens")
+    told["keys"] = {
+        key["id"]: [each["status"] for each in key["certificates"]] for key in token["keys"]
+    }
+    return told

@@ -102,6 +102,13 @@ async def test_a_user_is_locked_out_after_failures_for_a_while(accounts):
     await accounts.authenticate("joe", PASSWORD, HERE)
 
 
+async def test_a_user_is_locked_out_however_their_name_is_written(accounts):
+    await fail(accounts, 3, "JOE")
+    await fail(accounts, 2)
+    with pytest.raises(LockedOut):
+        await accounts.authenticate("joe", PASSWORD, "198.51.100.7")
+
+
 async def test_a_success_forgets_failures(accounts):
     for _ in range(3):
         await fail(accounts, 4)

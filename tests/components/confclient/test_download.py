@@ -547,6 +547,11 @@ def test_the_problem_of_a_failed_round_is_what_the_last_source_said(tmp_path, pu
     with pytest.raises(GlobalConfDownloadFailed):
         installation.refresh()
     assert "status 404" in installation.client.problem.message
+    # Those that said nothing do not hide what another one said before.
+    publisher.silent = ("http:",)
+    with pytest.raises(GlobalConfDownloadFailed):
+        installation.refresh()
+    assert "status 404" in installation.client.problem.message
     installation.anchor_file.unlink()
     with pytest.raises(AnchorFileNotFound):
         installation.refresh()

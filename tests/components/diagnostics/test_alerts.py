@@ -63,7 +63,7 @@ async def test_only_the_backup_that_was_dismissed_is_not_told_of():
 
 async def test_nobody_asks_for_the_pin_while_a_configuration_is_restored():
     server = Server()
-    server.since, server.is_away = NOON, True
+    server.since = NOON
     state = await server.alerts.alerts()
     assert not state.pin_entered
     assert not state.pin_known

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.signer.builders import PIN, SETTINGS, opened
 from sild.components.signer.autologin import Autologin, PinsUnreadable, pins_from
-from sild.components.signer.errors import PinIncorrect, TokenNotFound
+from sild.components.signer.errors import PinAttemptsLimited, PinIncorrect, TokenNotFound
 from sild.model.tokens import SOFT_TOKEN_ID
 from sild.runtime.clock import TurnedClock
 from sild.runtime.files import write_private
@@ -20,7 +20,7 @@ class Card:
     """Tokens of which one, on a device, comes later."""
 
     def __init__(self):
-        self.there = False
+        self.there = self.is_waiting = False
         self.pins = []
         self.opened = set()
 
@@ -33,6 +33,8 @@ class Card:
 
     async def login(self, token_id, pin):
         self.pins.append((token_id, pin))
+        if self.is_waiting:
+            raise PinAttemptsLimited("too many PINs were wrong: wait")
         if pin == "wrong":
             raise PinIncorrect("it is another")
         self.opened.add(token_id)
@@ -117,6 +119,15 @@ async def test_a_pin_that_is_refused_is_never_tried_again(tokens):
     assert await autologin.attempt()
     assert await autologin.attempt()
     assert tokens.pins == [("0", "wrong")]
+
+
+async def test_a_token_that_takes_no_pin_for_a_while_is_tried_again(tokens):
+    autologin = wanted(tokens, {"PINS": "1234"}, variable="PINS")
+    tokens.is_waiting = True
+    assert await autologin.attempt()
+    tokens.is_waiting = False
+    assert not await autologin.attempt()
+    assert tokens.opened == {"0"}
 
 
 async def test_a_file_that_others_can_read_is_not_used(tmp_path, tokens):

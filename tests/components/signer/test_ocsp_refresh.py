@@ -381,6 +381,19 @@ def test_costs_count_where_the_global_configuration_knows_them(ca, leaf, version
     assert responders_in_order(leaf, issuer, conf, strategy) == tuple(asked)
 
 
+def test_what_a_responder_costs_for_another_ca_does_not_count(ca, leaf):
+    conf, other = priced(ca, 6), TestCa.create("Other CA")
+    own = conf.instances["DEV"]
+    (service,) = own.shared.certification_services
+    free = (OcspResponderEntry("http://paid.test/", other.certificate, CostType.FREE),)
+    services = (service, replace(service, name="Other", top=CaEntry(other.certificate, free)))
+    shared = replace(own.shared, certification_services=services)
+    conf = GlobalConf({"DEV": replace(own, shared=shared)}, "DEV")
+    issuer = conf.trust("DEV").find_issuer(leaf)
+    order = responders_in_order(leaf, issuer, conf, Strategy.ONLY_FREE)
+    assert order == ("http://free.test/",)
+
+
 def test_what_a_certificate_names_itself_is_asked_last_whatever_it_costs(ca):
     address = x509.UniformResourceIdentifier("http://named.test/")
     ocsp = x509.oid.AuthorityInformationAccessOID.OCSP

@@ -27,7 +27,7 @@ from ecosystem.soap_cases.plan import (
 from ecosystem.soap_cases.stubs import Stub, reply
 from ports import base_port
 from scripted.ecosystem import ScriptedEcosystem
-from sild.devnet.ecosystem import _PIN, Plan
+from sild.devnet.ecosystem import PIN, Plan
 from sild.devnet.raw_peer import RawPeer
 from sild.model.tokens import KeyUsage
 from sild.protocol.globalconf.shared_parameters import SecurityServer
@@ -155,7 +155,7 @@ class Town(Devnet):
 
     async def log_in(self, server):
         """Open a server's keys again."""
-        await server.signer.login("0", _PIN)
+        await server.signer.login("0", PIN)
         await self._renew(server)
 
     async def _renew(self, server):
