@@ -102,9 +102,14 @@ class Node(RunningCentral):
         return {"authorization": f"X-Road-ApiKey token={made['key']}"}
 
 
-def node_at(directory, address, further=None, generation=1.0):
-    """A node that is not started yet, on free ports of its address."""
-    ports = CentralPorts(*free_ports(base_port(), [address], 4))
+def ports_at(*addresses):
+    """Ports that are free on each of the addresses: nodes of one instance have the same."""
+    return CentralPorts(*free_ports(base_port(), addresses, 4))
+
+
+def node_at(directory, address, further=None, generation=1.0, ports=None):
+    """A node that is not started yet, on free ports of its address if none are given."""
+    ports = ports or ports_at(address)
     return Node(directory / f"node-{address}", address, ports, further, generation)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from central.nodes import PIN, Client, found, node_at, running, until_true
+from central.nodes import PIN, Client, found, node_at, ports_at, running, until_true
 from ecosystem.processes import until
 from sild.apiclient.errors import ApiError
 from sild.protocol.errors import GlobalConfError
@@ -24,10 +24,12 @@ async def cluster(tmp_path_factory, postgres, anyio_backend):
     """Both nodes, started at once on an empty database, and the instance made on them."""
     url = postgres.new_database()
     directory = tmp_path_factory.mktemp("cluster")
+    # An anchor names every node with the ports that its own maker has.
+    ports = ports_at(FIRST, SECOND)
     nodes = [
         node_at(directory, address, {"center": {
             "database": url, "high-availability": True, "ha-node-name": f"node_{number}"
-        }})
+        }}, ports=ports)
         for number, address in enumerate((FIRST, SECOND))
     ]  # fmt: skip
     async with running(*nodes):
