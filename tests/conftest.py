@@ -78,6 +78,14 @@ def _shared(name: str) -> Path:
     return path
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep directories of one of several processes short: a socket's path has 107 bytes at most."""
+    if hasattr(config, "workerinput"):
+        given = Path(config.option.basetemp)
+        config.option.basetemp = str(given.with_name(given.name.removeprefix("popen-gw")))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders whose files take longest: several processes then end together."""
     items.sort(key=lambda item: _LONGEST.isdisjoint(item.path.relative_to(_REPOSITORY).parts))

@@ -91,6 +91,8 @@ class Founding:
         )
         stamping = Form({"url": authority.tsa_url, "cost_type": "FREE"}, files["tsa"])
         await ask("POST", "/timestamping-services", upload=stamping)
+        # Whoever reads of the CA is to read of its responder, too.
+        await ask("POST", "/api/sild/v1/global-configuration")
 
     async def found_server(self, server, member, code, token=("0", PIN)):
         """A security server: its anchor, owner, keys and certificates, registered and active."""

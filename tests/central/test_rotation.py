@@ -30,6 +30,7 @@ from sild.protocol.globalconf.anchor import read_anchor, write_anchor
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import make_private_directory, write_private
+from sild.runtime.rpc import RpcError
 
 ADDRESS, SERVER_ADDRESS = "127.0.72.1", "127.0.72.2"
 VALID = timedelta(seconds=600)
@@ -193,6 +194,7 @@ class FollowingServer:
         self.server = RunningServer(PlannedServer(identifier, SERVER_ADDRESS), home, ports)
         sections = {
             "server": {"refresh-interval": 0.2},
+            "listeners": {"api-port": 0},
             "proxy": {
                 "connector-host": SERVER_ADDRESS,
                 "listen-address": SERVER_ADDRESS,
@@ -212,11 +214,21 @@ class FollowingServer:
 
     async def __aenter__(self):
         await self.server.start()
-        await self.server.administrable()
+        try:
+            await until_true(self._answers, "the server answers")
+        except BaseException:
+            await self.server.stop()
+            raise
         return self
 
     async def __aexit__(self, *_):
         await self.server.stop()
+
+    async def _answers(self):
+        try:
+            return bool(await self.status())
+        except RpcError:
+            return False
 
     async def status(self):
         return await self.server.control.status()

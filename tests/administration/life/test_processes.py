@@ -44,7 +44,7 @@ async def restarted(life, server, **environment):
         await life.answers_soon()
 
 
-@rows("HA-03", "EX-13", "CLI-02")
+@rows("HA-03", "EX-13")
 async def test_a_server_that_starts_again_is_what_it_was_and_waits_for_its_pin(life):
     ss2 = life.ss2
     await life.greets()
@@ -204,7 +204,7 @@ async def sild(*arguments):
     return process.returncode, out.decode(), error.decode()
 
 
-@rows("AR-03", "SV-06")
+@rows("AR-03")
 async def test_control_that_is_killed_while_the_api_changes_things_leaves_no_half_change(life):
     ss2 = life.ss2
     codes = ("getRandom", "helloService", "listPeople", "personDetails")
@@ -261,7 +261,7 @@ async def test_control_that_is_killed_while_the_api_changes_things_leaves_no_hal
     await life.greets()
 
 
-@rows("ML-01")
+@rows("SP-09")
 async def test_one_setting_puts_a_server_on_postgresql(life, postgres):
     await life.greets()
     ss2 = life.ss2

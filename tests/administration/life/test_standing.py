@@ -172,7 +172,7 @@ async def _change_owner(life, before, after):
         assert "global error" not in log.read()
 
 
-@rows("KC-15")
+@rows("KC-13", "KC-14", "KC-15", "KC-16", "KC-20")
 async def test_a_server_changes_to_a_second_authentication_certificate(life):
     ss2 = life.ss2
     (old,) = await _auth_certificates(life)
@@ -201,7 +201,7 @@ async def test_a_server_changes_to_a_second_authentication_certificate(life):
     await life.greets()
 
 
-@rows("KC-15")
+@rows("KC-16")
 async def test_a_certificate_that_vanishes_is_an_error_and_may_be_deleted(life):
     ss2 = life.ss2
     (kept,) = await _auth_certificates(life)
