@@ -62,7 +62,8 @@ SECURITY_API = Api(
         "TokenCertificate": ("owner_id",),
         "TokenCertificateSigningRequest": ("owner_id",),
     },
-    ("CertificateDetails",),
+    # The id of a client is longer than what is said of a description's.
+    ("CertificateDetails", "ServiceDescription"),
 )
 
 

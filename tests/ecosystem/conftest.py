@@ -1,4 +1,4 @@
-"""One ecosystem for all tests of this folder."""
+"""One ecosystem for all tests of this folder; it does not go on idling beside other folders."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from ecosystem.running import Devnet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def devnet(tmp_path_factory):
     """Two real security servers and one in the test's hands, with authorities and services."""
     running = Devnet(tmp_path_factory.mktemp("devnet"))
@@ -17,7 +17,7 @@ def devnet(tmp_path_factory):
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def http(devnet):
     """An information system's HTTP client."""
     with httpx.Client(trust_env=False, timeout=30) as client:

@@ -18,7 +18,7 @@ _ENVIRONMENT = Path(sys.prefix) / "foreign"
 _PATIENCE_SECONDS = 30
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider_url(tmp_path_factory):
     """Where a SOAP server that is not of this project answers."""
     python = _ENVIRONMENT / "bin" / "python"
@@ -53,7 +53,7 @@ def _wait_for(url, process, log):
     pytest.fail(f"the provider did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def road_url(tmp_path_factory, provider_url):
     """Where information systems of the clerk call, with a server between them and the register."""
     plan = Plan(TOPOLOGY, tmp_path_factory.mktemp("road"), base_port(), INTERVALS)

@@ -259,6 +259,8 @@ class Run(World):
     async def _certificates(self):
         """Further certificates of the server: registered and not, used and not."""
         ask, founding = self.ss1.ask, self.founding
+        # A card that is logged out just now might still be the one to sign with.
+        await founding.settle()
         second = await founding.certify(self.ss1, "0", "AUTHENTICATION", "SS1")
         path = f"/token-certificates/{second}"
         await ask("PUT", f"{path}/register", {"address": self.ss1.address})

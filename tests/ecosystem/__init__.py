@@ -1,0 +1,1 @@
+"""Messages through real security servers, two at least."""

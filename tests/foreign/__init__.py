@@ -1,0 +1,1 @@
+"""Software of others, as information systems of two security servers."""
