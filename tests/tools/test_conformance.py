@@ -30,17 +30,25 @@ def listen():
 """
 
 
+_TOOLS = Path(__file__).parents[2] / "tools"
+
+
 @pytest.fixture
-def conformance(pytester):
-    """Run marked tests and give the result and the report."""
+def conformance(pytester, monkeypatch):
+    """Run marked tests and give the result and the report.
+
+    In a process of its own, where one is asked for: in this one other threads may be at work.
+    """
+    monkeypatch.setenv("PYTHONPATH", str(_TOOLS))
     report = pytester.mkdir("docs") / "conformance.md"
     report.with_name("features.tsv").write_text(TABLE)
 
-    def run(source, *options):
+    def run(source, *options, apart=False):
         pytester.path.joinpath("test_it.py").write_text(HEAD + textwrap.dedent(source))
         pytester.makeini("[pytest]\nconformance_crossing_fixtures = believed\n")
         options = ["-p", "conformance", "-p", "no:cacheprovider", "--conformance", *options]
-        result = pytester.runpytest_inprocess(*options)
+        runpytest = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        result = runpytest(*options)
         return result, report.read_text().splitlines() if report.exists() else []
 
     return run
@@ -131,7 +139,8 @@ def test_a_crossing_of_another_test_is_not_borrowed(conformance):
         @pytest.mark.feature("AA-02")
         def test_second():
             threading.Event().wait(0.05)
-        """
+        """,
+        apart=True,
     )
     assert result.ret == 1
     result.stdout.fnmatch_lines("*test_second is marked AA-02, but crossed no socket*")
