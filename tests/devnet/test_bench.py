@@ -265,7 +265,7 @@ def read_letter(content_type, data):
 
 
 def test_a_family_is_a_process_and_its_descendants():
-    with subprocess.Popen(["/bin/sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE) as sh:
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE) as sh:
         try:
             sh.stdout.readline()
             pids = family(sh.pid)
@@ -287,7 +287,7 @@ def test_cpu_time_and_memory_are_counted():
         [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as busy:
         busy.stdout.readline()
-        assert 0.02 < cpu_seconds([busy.pid]) < 10
+        assert 0.02 < cpu_seconds([busy.pid]) < 100
         assert 2 * MIB < memory_bytes([busy.pid]) < 500 * MIB
 
 
@@ -440,6 +440,16 @@ def test_a_container_that_nobody_trusts_fails(tmp_path, place, strangers):
         asyncio.run(lived(stored_at(tmp_path, 5), [verify_containers]))
 
 
+def running_below(pid, programs):
+    """The processes below one, of these programs: those that a test may have begun itself."""
+    found = set()
+    for each in family(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if re.search(programs, Path(f"/proc/{each}/cmdline").read_bytes()):
+                found.add(each)
+    return found
+
+
 def test_a_temporary_postgres_takes_evidence_and_goes(tmp_path):
     programs = find_postgres()
     if programs is None:
@@ -452,10 +462,10 @@ def test_a_temporary_postgres_takes_evidence_and_goes(tmp_path):
                 durable = (await connection.exec_driver_sql("SHOW fsync")).scalar()
             return url, durable
 
-    before = set(family(os.getpid()))
+    before = running_below(os.getpid(), rb"postgres")
     url, durable = asyncio.run(used())
     assert durable == "on"
-    assert set(family(os.getpid())) <= before
+    assert running_below(os.getpid(), rb"postgres") <= before
     assert not Path(url.rpartition("=")[2]).exists()
 
 
@@ -475,26 +485,16 @@ def test_a_stage_that_fails_is_told(tmp_path):
 # All of it
 
 
-def ours_of(pid):
-    """The processes below one that the benchmark may have begun; a database begins its own."""
-    found = set()
-    for each in family(pid):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if re.search(rb"sild|nginx", Path(f"/proc/{each}/cmdline").read_bytes()):
-                found.add(each)
-    return found
-
-
 def test_both_are_driven_alike(tmp_path_factory):
     """A tiny run: two servers, two nginx, both driven, all stopped again."""
     bodies = (Body.SMALL, Body.SOAP, Body.SOAP_PACKAGE)
     cases = [Case(KeyAlgorithm.EC_P256, body, 2) for body in bodies]
     extent = Extent(runs=1, seconds=0.2, warm_seconds=0.1, rest_seconds=0.0, large_runs=0)
     bench = Bench(extent, cases, lambda _: None)
-    before = ours_of(os.getpid())
+    before = running_below(os.getpid(), rb"sild|nginx")
     # A socket's path has 107 bytes at most.
     asyncio.run(bench.run(tmp_path_factory.mktemp("b"), workers=1))
-    assert ours_of(os.getpid()) <= before
+    assert running_below(os.getpid(), rb"sild|nginx") <= before
     for case in cases:
         ours = bench.results.find(case, SILD)
         assert ours.rate > 0

@@ -152,11 +152,13 @@ class Run:
         pause, told = self.options.poll, ""
         while not (found := await look()):
             words = what() if callable(what) else what
-            if not self.options.wait or self._clock.monotonic() + pause > self._deadline:
+            if not self.options.wait:
                 raise StillWaiting([words])
             if words != told:
                 told = words
                 self._tell(Event(Happening.WAITS, words))
+            if self._clock.monotonic() + pause > self._deadline:
+                raise StillWaiting([words])
             await self._clock.sleep(pause)
             await self._refresh()
             pause = min(pause * _GROWTH, self.options.longest_poll)

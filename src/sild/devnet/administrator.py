@@ -13,7 +13,7 @@ from sild.protocol.algorithms import DigestAlgorithm
 from sild.runtime.files import write_private
 
 _USER, _PASSWORD = "devnet", "Devnet-password-0001"
-_CONNECT_SECONDS = 2.0
+_CONNECT_SECONDS = 10.0
 
 
 class Administrator:

@@ -14,7 +14,7 @@ from sild.apiclient.values import Form, NamedFile
 from sild.devnet.administrator import Administrator
 from sild.devnet.authorities import Authorities
 from sild.devnet.errors import DevnetError
-from sild.devnet.process import start_server, stop_server
+from sild.devnet.process import ServerProcess, fork_server, start_server, stop_server
 from sild.devnet.topology import Topology
 from sild.model.registration import RequestStatus
 from sild.protocol.globalconf.shared_parameters import CertificationService, OcspResponderEntry
@@ -23,7 +23,7 @@ from sild.runtime.files import make_private_directory, write_private
 from sild.servers.central_layout import CentralLayout
 
 _PIN = "Devnet-PIN-0001"
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _OWNERS = "security-server-owners"
 _CALLS_AT_ONCE = 4
@@ -47,6 +47,8 @@ class CentralPlan:
     address: str
     ports: CentralPorts
     generation: float = 10.0
+    separate: bool = False
+    """Whether it is a program of its own, as in `Plan`."""
 
 
 class RunningCentral:
@@ -55,7 +57,7 @@ class RunningCentral:
     def __init__(self, plan: CentralPlan) -> None:
         self.plan = plan
         self.layout = CentralLayout(plan.home)
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: ServerProcess | None = None
         self._administrator = Administrator(self.api_url, self.layout.api_tls)
 
     @property
@@ -91,7 +93,8 @@ class RunningCentral:
         pin_file = self.layout.home / "token-pin"
         write_private(pin_file, _PIN.encode())
         write_private(self.layout.settings_file, self._settings(user_file, pin_file).encode())
-        self.process = await start_server("central-server", self.layout.home)
+        start = start_server if self.plan.separate else fork_server
+        self.process = await start("central-server", self.layout.home)
 
     def _settings(self, user_file: Path, pin_file: Path) -> str:
         plan, ports = self.plan, self.plan.ports
@@ -125,7 +128,7 @@ class RunningCentral:
         )
 
     async def until_up(self) -> None:
-        """Come back when the API answers; raises DevnetError after a minute."""
+        """Come back when the API answers; raises DevnetError after two minutes."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE_SECONDS
         while loop.time() < deadline:

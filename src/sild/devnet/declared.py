@@ -77,6 +77,7 @@ def declared_server(topology: Topology, server: PlannedServer, around: Around) -
             "address": server.address,
             "anchor": ANCHOR,
             "pin": {"file": PIN_FILE},
+            "timestamping": "all" if topology.tsas else None,
             "tokens": [{"keys": list(_keys(topology, server))}],
             "clients": [
                 _client(topology, client, around) for client in server.clients if client != owner

@@ -330,7 +330,7 @@ def _fault_code(answer: RawAnswer) -> str | None:
 
 async def _find_exchange(log: Path, request_id: str) -> Any:
     """The noted steps of an exchange; they are written when it has ended."""
-    for _ in range(50):
+    for _ in range(1500):
         text = await asyncio.to_thread(log.read_text, encoding="utf-8")
         for line in reversed(text.splitlines()):
             exchange = json.loads(line)

@@ -63,6 +63,8 @@ class Plan:
     signer: tuple[tuple[str, str], ...] = ()
     exchange_logs: bool = True
     workers: int = 1
+    separate: bool = False
+    """Whether each server is a program of its own, which shares no memory with the others."""
 
 
 Progress = Callable[[str], None]
@@ -130,6 +132,7 @@ class Ecosystem:
             self.topology.central_address,
             CentralPorts(ports.api, ports.registration, ports.management, ports.configuration),
             generation=max(1.0, intervals.configuration_expires / 4),
+            separate=self.plan.separate,
         )
         self.central = RunningCentral(plan)
         self.authority = GoverningAuthority(self.central, self.topology)
@@ -178,7 +181,7 @@ class Ecosystem:
         for planned in self.topology.servers:
             home = self.plan.directory / planned.id.server_code
             make_private_directory(home)
-            server = RunningServer(planned, home, self.ports)
+            server = RunningServer(planned, home, self.ports, separate=self.plan.separate)
             self._write_settings(server)
             self.servers[planned.id] = server
             self._opened.push_async_callback(server.stop)
@@ -243,7 +246,7 @@ class Ecosystem:
         central = self.central
         around = Around(self._provider_urls, central.management_url, central.management_wsdl)
         made = Founding(self.topology, self.authorities, self.authority, around, self._made)
-        carrier = self.server_of(self.topology.management).plan.id
+        carrier = self.server_of(self.topology.management)
         async with asyncio.TaskGroup() as approval:
             approving = approval.create_task(made.approve(carrier))
             async with asyncio.TaskGroup() as tasks:

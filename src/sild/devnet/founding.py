@@ -23,11 +23,12 @@ from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import Certificate
 from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.files import write_private
+from sild.runtime.rpc import RpcError
 
 Made = Callable[[ClientId | SecurityServerId, Certificate], None]
 """Told of each certificate, and of whom it is."""
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 _POLL, _LONGEST_POLL = 0.2, 0.5
 _LOOK_SECONDS = 0.1
 
@@ -80,19 +81,25 @@ class Founding:
         except ApiClientError as error:
             raise DevnetError(f"{plan.id} could not be made what it is to be: {error}") from error
 
-    async def approve(self, carrier: SecurityServerId) -> None:
+    async def approve(self, carrier: RunningServer) -> None:
         """Approve what the servers ask for until cancelled.
 
-        As soon as there is a server to carry the management services, it does.
+        As soon as there is a server to carry the management services, it does; it is told of
+        what was approved, as it refuses requests of servers that it does not know.
         """
-        carried = False
+        carried = told = False
         while True:
-            await self.authority.approve_waiting()
+            if await self.authority.approve_waiting():
+                told = False
             if not carried:
                 # Not before its certificate is approved.
                 with contextlib.suppress(DevnetError):
-                    await self.authority.register_provider(carrier)
-                    carried = True
+                    await self.authority.register_provider(carrier.plan.id)
+                    carried, told = True, False
+            if carried and not told:
+                with contextlib.suppress(RpcError):
+                    await carrier.refresh()
+                    told = True
             await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -10,7 +10,7 @@ from sild.components.signer.rpc import SignerForControl
 from sild.components.signer.rpc import connect_control as connect_signer
 from sild.devnet.administrator import Administrator
 from sild.devnet.errors import DevnetError
-from sild.devnet.process import start_server, stop_server
+from sild.devnet.process import ServerProcess, fork_server, start_server, stop_server
 from sild.devnet.topology import PlannedServer
 from sild.model.services import ClientStatus
 from sild.protocol.ids import ClientId
@@ -21,7 +21,7 @@ from sild.servers.registering import REGISTRATION_OPTIONS, RegistrationCalls
 from sild.servers.snapshots import read_snapshot
 from sild.servers.worker_calls import WorkerCalls
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,14 @@ class Ports:
 class RunningServer:
     """One security server of the devnet: its process, its place, its administration."""
 
-    def __init__(self, plan: PlannedServer, home: Path, ports: Ports) -> None:
+    def __init__(
+        self, plan: PlannedServer, home: Path, ports: Ports, *, separate: bool = False
+    ) -> None:
         self.plan = plan
+        self._start = start_server if separate else fork_server
         self.layout = Layout(home)
         self.ports = ports
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: ServerProcess | None = None
         url = f"https://{plan.address}:{ports.api}"
         self._administrator = Administrator(url, self.layout.api_tls)
         self.signer: SignerForControl = connect_signer(self.layout.signer_admin_socket)
@@ -88,7 +91,7 @@ class RunningServer:
 
     async def start(self) -> None:
         """Start the server's processes."""
-        self.process = await start_server("security-server", self.layout.home)
+        self.process = await self._start("security-server", self.layout.home)
 
     async def stop(self) -> None:
         """Stop the server and wait for its end."""
@@ -98,7 +101,7 @@ class RunningServer:
         await stop_server(self.process)
 
     async def ready(self) -> None:
-        """Come back when messages can be exchanged; raises DevnetError after a minute."""
+        """Come back when messages can be exchanged; raises DevnetError after two minutes."""
         await self._until(self._is_ready, "become ready")
 
     async def administrable(self) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from sild.runtime.clock import SystemClock
-from sild.runtime.files import make_private_directory
+from sild.runtime.files import hold_directory, make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets, forget_variable
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import SettingsError
@@ -19,7 +19,7 @@ from sild.servers.processes import raise_descriptor_limit, run_apart, run_proces
 _LOG = logging.getLogger(__name__)
 
 # Imported once, before the processes fork: they share the memory, and start at once.
-_PRELOADED = ("sild.servers.signer", "sild.servers.central")
+PRELOADED = ("sild.servers.signer", "sild.servers.central")
 
 
 def prepare_central_home(layout: CentralLayout, settings: CentralServerSettings) -> None:
@@ -38,16 +38,21 @@ def run_central_server(home: Path) -> int:
     settings = read_central_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_central_home(layout, settings)
-    if code := run_apart(partial(_prepare, layout, settings), _PRELOADED):
-        return code
+    with hold_directory(layout.home, layout.run / "lock"):
+        if code := run_apart(partial(_prepare, layout, settings), PRELOADED):
+            return code
+        _supervise(layout, settings)
+    return 0
+
+
+def _supervise(layout: CentralLayout, settings: CentralServerSettings) -> None:
     pins = KeptSecrets.open(os.environ)
     children = [
         Child("signer", Fork(partial(_signer, layout, settings, pins)), stage=0, prefixed=False),
         Child("central", Fork(partial(_central, layout, settings, pins)), stage=1, prefixed=False),
     ]
     grace = settings.server.stop_grace
-    Supervisor(children, preload=_PRELOADED, stop_timeout=grace + 5).run()
-    return 0
+    Supervisor(children, preload=PRELOADED, stop_timeout=grace + 5).run()
 
 
 def _prepare(layout: CentralLayout, settings: CentralServerSettings) -> int:

@@ -63,6 +63,9 @@ from sild.servers.worker_calls import WorkerCalls
 
 _LOG = logging.getLogger(__name__)
 
+_FOLLOW_SECONDS = 5.0
+"""How often what waits for the global configuration is looked at though that has not changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Databases:
@@ -121,6 +124,8 @@ class Control:
         self._standing = follow_standing(self.signer, self.quiet_store, own, self, self._clock)
         self._cached: CachedConf | None = None
         self._base: ServerSnapshot | None = None
+        self._followed: CachedConf | None = None
+        self._follow_again = 0.0
         self._snapshot = _standing_snapshot(layout.snapshot_file)
         self._usable = UsableCertificates((), None, (), None)
         self._conf_error: str | None = None
@@ -359,7 +364,9 @@ class Control:
         if self._settings.server.node_type is NodeType.SECONDARY:
             # What its primary changes and follows is there without a word to this node.
             return await self._source.read(0)
-        base = self._base
+        base, now = self._base, self._clock.monotonic()
+        if base is not None and cached is self._followed and now < self._follow_again:
+            return base
         if base is None:
             base = self._base = await self._source.read(0)
         await self._standing.follow(cached.conf)
@@ -372,6 +379,7 @@ class Control:
         if changes or server != base.server:
             self._base = None
             base = self._base = await self._source.read(0)
+        self._followed, self._follow_again = cached, now + _FOLLOW_SECONDS
         return base
 
     async def _find_owner(self) -> SecurityServerId | None:

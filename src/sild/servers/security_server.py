@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sild.runtime.clock import SystemClock
-from sild.runtime.files import make_private_directory
+from sild.runtime.files import hold_directory, make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets, forget_variable
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import SettingsError
@@ -20,7 +20,7 @@ from sild.servers.settings import SecurityServerSettings, read_server_settings
 _LOG = logging.getLogger(__name__)
 
 # Imported once, before the processes fork: they share the memory, and start at once.
-_PRELOADED = ("sild.servers.signer", "sild.servers.controlling", "sild.servers.worker")
+PRELOADED = ("sild.servers.signer", "sild.servers.controlling", "sild.servers.worker")
 
 
 def prepare_home(layout: Layout, settings: SecurityServerSettings) -> None:
@@ -40,8 +40,14 @@ def run_security_server(home: Path) -> int:
     settings = read_server_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_home(layout, settings)
-    if code := run_apart(partial(_prepare, layout, settings), _PRELOADED):
-        return code
+    with hold_directory(layout.home, layout.run / "lock"):
+        if code := run_apart(partial(_prepare, layout, settings), PRELOADED):
+            return code
+        _supervise(layout, settings)
+    return 0
+
+
+def _supervise(layout: Layout, settings: SecurityServerSettings) -> None:
     pins = KeptSecrets.open(os.environ)
     children = [
         Child("signer", Fork(partial(_signer, layout, settings, pins)), stage=0, prefixed=False),
@@ -57,8 +63,7 @@ def run_security_server(home: Path) -> int:
         ),
     ]
     grace = settings.server.stop_grace
-    Supervisor(children, preload=_PRELOADED, stop_timeout=grace + 5).run()
-    return 0
+    Supervisor(children, preload=PRELOADED, stop_timeout=grace + 5).run()
 
 
 def _prepare(layout: Layout, settings: SecurityServerSettings) -> int:

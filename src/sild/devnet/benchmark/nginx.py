@@ -23,7 +23,7 @@ from sild.model.tokens import KeyAlgorithm
 from sild.runtime.clock import Clock
 from sild.runtime.files import write_private
 
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0
 _VALIDITY = timedelta(days=2)
 
 # Nothing is rewritten, logged or kept on disk, and connections are kept: the cost of transport.

@@ -10,7 +10,7 @@ from typing import Any, Self
 from sild.devnet.errors import DevnetError
 
 _LINE_LIMIT = 1024 * 1024
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 30.0
 
 
 async def read_lines() -> AsyncIterator[bytes]:

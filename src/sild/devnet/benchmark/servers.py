@@ -90,6 +90,7 @@ class ServerPair:
             message_log=_MESSAGE_LOG,
             exchange_logs=False,
             workers=plan.workers,
+            separate=True,
         )
 
     async def offer(self, backend: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sild.devnet.errors import DevnetError
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
