@@ -74,7 +74,7 @@ class Postgres:
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - a test starts no threads of its own
                 **self._as,
             )
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 180
         while not self._answers():
             assert self._process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < ends
@@ -87,7 +87,7 @@ class Postgres:
     def stop(self, mode="fast"):
         """Stop it: "immediate" is a crash."""
         self._process.send_signal(_STOPS[mode])
-        self._process.wait(60)
+        self._process.wait(180)
 
     def new_database(self):
         """The address of an empty database."""
@@ -111,7 +111,7 @@ class Postgres:
             cwd=self.directory,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
             check=False,
-            timeout=60,
+            timeout=300,
             **self._as,
         )
         assert done.returncode == 0, (program, (done.stderr or b"").decode())

@@ -82,7 +82,7 @@ class Api:
             headers.setdefault("content-type", "application/json")
         if cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -152,10 +152,10 @@ async def _prepare(path):
 
 @asynccontextmanager
 async def some_api(directory, areas=(), settings=UNLIMITED, **ways):
-    """An API on a real socket, with joe and otto; the ways: people, roles, title, tls."""
+    """An API on a real socket, with joe and otto; the ways: people, roles, title, tls, clock."""
     path = directory / "accounts.db"
     await _prepare(path)
-    audit, clock = Recorded(), TurnedClock()
+    audit, clock = Recorded(), ways.get("clock") or TurnedClock()
     async with Database.open(f"sqlite:///{path}") as database:
         accounts = _accounts_on(database, None, ways.get("people"), clock)
         application = make_application(

@@ -20,7 +20,7 @@ def daemon():
     """An audit log that is sent to a log daemon, and that daemon's socket."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.settimeout(10)
+        listening.settimeout(60)
         with closing(AuditSyslog("127.0.0.1", listening.getsockname()[1])) as sink:
             yield AuditLog(sink, "cs1", "Sild", SystemClock()), listening
 

@@ -5,28 +5,19 @@ import pytest
 
 from adminapi.api_builder import some_api
 from adminapi.operations_of_tests import THINGS
+from clocks import StoppedClock
 from sild.adminapi.ratelimit import RateLimit, Rates
 from sild.adminapi.routes import Surroundings
 from sild.adminapi.settings import AdminApiSettings
 from sild.model.permissions import Role
-from sild.runtime.clock import TurnedClock
 
 pytestmark = pytest.mark.anyio
-
-
-class StoppedClock(TurnedClock):
-    """A clock that goes only when it is turned."""
-
-    seconds = 0.0
-
-    def monotonic(self):
-        return self.seconds
 
 
 @pytest.mark.feature("AP-02")
 async def test_who_asks_too_often_is_told_so_before_anything_else(tmp_path):
     settings = AdminApiSettings(rate_limit_requests_per_second=3, rate_limit_requests_per_minute=5)
-    async with some_api(tmp_path, [THINGS], settings) as api:
+    async with some_api(tmp_path, [THINGS], settings, clock=StoppedClock()) as api:
         answers = [await api.ask("GET", "/api/v1/user") for _ in range(6)]
         statuses = [answer.status for answer in answers]
         assert statuses[:3] == [401] * 3
@@ -45,7 +36,7 @@ def test_a_second_and_a_minute_have_their_own_limits():
     assert limit.allows("192.0.2.2")
     allowed = 20
     for _ in range(59 * 4):
-        clock.seconds += 0.25
+        clock.turn(timedelta(seconds=0.25))
         allowed += sum(limit.allows("192.0.2.1") for _ in range(10))
     # The minute's bucket holds 600 at first and 10 more each second.
     assert 1100 < allowed <= 600 + 59 * 10
@@ -73,7 +64,7 @@ def test_addresses_that_ask_no_more_are_forgotten():
     for number in range(1000):
         limit.allows(f"10.0.{number // 256}.{number % 256}")
     assert len(limit._buckets) == 100
-    clock.seconds += 301
+    clock.turn(timedelta(seconds=301))
     limit.allows("192.0.2.1")
     assert len(limit._buckets) == 1
 

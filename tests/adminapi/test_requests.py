@@ -8,7 +8,9 @@ import pytest
 
 from adminapi.api_builder import some_api
 from adminapi.operations_of_tests import THINGS
+from sild.adminapi.problems import problem_of
 from sild.adminapi.settings import AdminApiSettings
+from sild.components.backup.errors import BackupKeyNotMade
 from sild.model.permissions import Role
 from sild.runtime.clock import SystemClock
 from sild.runtime.tls import AnyCertificate, TlsPolicy, server_context
@@ -192,6 +194,12 @@ async def test_a_conflict_says_what_is_there(api):
     }
 
 
+def test_why_a_server_could_not_is_logged_for_who_runs_it(caplog):
+    problem = problem_of(BackupKeyNotMade("gpg cannot be run"), "a-log-id")
+    assert problem.to_json() == {"status": 500, "error": {"code": "gpg_key_generation_failed"}}
+    assert "gpg_key_generation_failed [a-log-id]: gpg cannot be run" in caplog.text
+
+
 @pytest.mark.feature("AP-05")
 async def test_what_nobody_foresaw_is_told_by_its_correlation_id_alone(api, caplog):
     answer = await ask(api, "PUT", "/failures/unforeseen")
@@ -310,7 +318,7 @@ def _asked_over_tls(port, version):
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = version
     context.maximum_version = version
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
     try:
         connection.request("GET", "/")
         return connection.getresponse().status

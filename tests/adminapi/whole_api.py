@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from adminapi.api_builder import UNLIMITED, some_api
+from clocks import StoppedClock
 from sild.adminapi.application import PREFIX
 from sild.adminapi.routes import OperationRoute
 from sild.adminapi.settings import AdminApiSettings
@@ -41,9 +42,9 @@ class WholeApi:
     def routes(self):
         return [OperationRoute(PREFIX, operation) for operation in self.operations]
 
-    def served(self, folder, settings=UNLIMITED):
+    def served(self, folder, settings=UNLIMITED, clock=None):
         """All operations on a socket."""
-        return some_api(folder, self.areas, settings, roles=self.roles)
+        return some_api(folder, self.areas, settings, roles=self.roles, clock=clock)
 
     def path_of(self, operation):
         """A path of the operation, whatever its parameters name."""
@@ -118,7 +119,7 @@ class WholeApi:
 
     async def check_rates(self, folder):
         """Who asks too often is told so."""
-        async with self.served(folder, _LIMITED) as api:
+        async with self.served(folder, _LIMITED, StoppedClock()) as api:
             assert (await api.ask("GET", "/")).status == 200
             await self.check_each(api, self.operations, 429, "rate_limit_exceeded")
 

@@ -47,7 +47,7 @@ class TakenOver(Administered):
 
     async def until_anew(self, before):
         """Come back when all processes are others, and the API answers them."""
-        await until(lambda: not any(map(is_running, before.values())), 30, "the old are gone")
+        await until(lambda: not any(map(is_running, before.values())), 120, "the old are gone")
         await self.client.close()
         self.client = None
         await self.until_up()
@@ -85,7 +85,7 @@ class TakenOver(Administered):
 
 def run(*command, given=b""):
     """Run a program to its end."""
-    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=180)
 
 
 async def command(*arguments, given="", code=0):

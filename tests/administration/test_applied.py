@@ -118,7 +118,7 @@ class Applying:
 
     async def apply(self, server, declared, **options):
         """Make one of the servers so; gives what was changed."""
-        wished = Options(self.world.folder, Authority(self.world), timeout=90)
+        wished = Options(self.world.folder, Authority(self.world), timeout=300)
         wished = replace(wished, **options)
         self.events.clear()
         outcome = await apply(read_declared(declared), server.client, wished, self.events.append)

@@ -39,7 +39,7 @@ from sild.runtime.settings import read_settings
 from sild.runtime.yaml import read_yaml
 from sild.servers.settings import SecurityServerSettings
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 HOME = "/var/lib/sild"

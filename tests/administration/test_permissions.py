@@ -20,7 +20,7 @@ from sild.adminapi.securityserver.application import AREAS
 from sild.model.audit import AuditEvent
 from sild.model.permissions import SECURITY_SERVER, Permission
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 DECLARED = {
     shape_of(operation.method, operation.path): operation

@@ -7,8 +7,9 @@ await world.ss1.ask("GET", "/clients")     what an API answers, read
 import asyncio
 import json
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import httpx
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,7 +17,7 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from ports import base_port
 from sild.apiclient.client import ApiClient
-from sild.apiclient.errors import ApiUnreachable
+from sild.apiclient.errors import ApiError, ApiUnreachable
 from sild.apiclient.values import Login, Patience, Pin, Server
 from sild.devnet.central import CentralPlan, CentralPorts, RunningCentral
 from sild.devnet.ports import free_ports
@@ -31,7 +32,7 @@ from standins.services import Services
 USER, PASSWORD = "xrd", "administrator of tests"
 CENTRAL, FIRST, SECOND, WORLD = ("127.0.83.1", "127.0.83.2", "127.0.83.3", "127.0.83.4")
 THIRD = "127.0.83.5"
-_SECONDS = 60
+_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Administered:
     environment: dict = field(default_factory=dict)
     process: object = None
     client: object = None
+    refreshes: bool = False
+    """Whether to have it fetch its configuration whenever something is waited for."""
 
     @property
     def layout(self):
@@ -106,14 +109,15 @@ class Administered:
         """Write what the server reads when it starts."""
         make_private_directory(self.home)
         write_private(self.home / "first-user", f"{USER}:{PASSWORD}".encode())
-        text = "\n".join(
-            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-            for name, keys in self.settings().items()
-        )
-        write_private(self.layout.settings_file, text.encode())
+        write_private(self.layout.settings_file, _sections(self.settings()).encode())
 
     async def start(self):
         """Start it, and come back when its API answers."""
+        await self.spawn()
+        await self.until_up()
+
+    async def spawn(self):
+        """Start it; no other may be started meanwhile, as the environment is that of all."""
         self.write_settings()
         before = dict(os.environ)
         os.environ.update(self.environment)
@@ -122,7 +126,6 @@ class Administered:
         finally:
             os.environ.clear()
             os.environ.update(before)
-        await self.until_up()
 
     async def until_up(self):
         """Come back when the API answers."""
@@ -144,7 +147,7 @@ class Administered:
         """A client of the API, which knows the server by its certificate."""
         (certificate,) = load_pem_x509_certificates(self.layout.api_tls.read_bytes())
         pin = DigestAlgorithm.SHA256.digest(certificate.public_bytes(Encoding.DER))
-        return ApiClient(Server(self.url, Pin(pin), credentials, Patience(connect=2.0)))
+        return ApiClient(Server(self.url, Pin(pin), credentials, Patience(connect=10.0)))
 
     async def stop(self):
         """Stop it and wait for its end."""
@@ -162,9 +165,12 @@ class Administered:
         answer = await self.client.call(method, path, json=body, **how)
         return answer.json if answer.content else None
 
-    async def until(self, path, holds, seconds=30):
+    async def until(self, path, holds, seconds=120):
         """Come back when what the API answers is so."""
         for _ in range(seconds * 5):
+            if self.refreshes and self.layout.anchor_file.exists():
+                with suppress(ApiError):
+                    await self.ask("POST", "/api/sild/v1/refresh")
             answer = await self.ask("GET", path)
             if holds(answer):
                 return answer
@@ -172,14 +178,27 @@ class Administered:
         raise AssertionError(f"{path} is still {answer}")
 
 
+def _sections(settings):
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        for name, keys in settings.items()
+    )
+
+
 class Centre(RunningCentral):
-    """A Central Server that publishes each change at once."""
+    """A Central Server that publishes each change at once, and enters no PIN by itself.
+
+    `further` are settings by section.
+    """
+
+    further: ClassVar = {}
 
     def _settings(self, user_file, pin_file):
         text = super()._settings(user_file, pin_file)
-        return text.replace('"generate-on-change" = false', "").replace(
-            "generate-on-change = false", "generate-on-change = true"
-        )
+        text = text.replace("generate-on-change = false", "generate-on-change = true")
+        # It would be the wrong one, and count among those that are tried in a row.
+        text = text.replace(f"token-pin-file = {json.dumps(str(pin_file))}", "")
+        return f"{text}\n{_sections(self.further)}"
 
     async def ask(self, method, path, body=None, **how):
         """What the API answers, read."""
@@ -231,7 +250,9 @@ class World:
         if device:
             self._plug_in()
         await self.central.start()
-        await asyncio.gather(self.central.until_up(), *(each.start() for each in self.servers))
+        for each in self.servers:
+            await each.spawn()
+        await asyncio.gather(self.central.until_up(), *(each.until_up() for each in self.servers))
 
     def set_up(self):
         """Say what is particular to servers that are not started yet."""
@@ -257,7 +278,7 @@ class World:
 
     async def sign(self, pem, use):
         """What the CA's form gives for a request."""
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.post(
                 self.authority.sign_at,
                 data={"type": use},

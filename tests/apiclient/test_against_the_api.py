@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from adminapi.centralserver.trust_api import serving_trust
+from clocks import StoppedClock
 from sild.apiclient.errors import ApiError
 from sild.apiclient.values import ApiKey, Login, Patience
 from sild.model.audit import AuditEvent
@@ -16,14 +17,15 @@ CAS = "/certification-services"
 
 
 class Sleepless(SystemClock):
-    """A clock that remembers who slept, and lets them."""
+    """A clock that remembers who slept, and turns the server's meanwhile."""
 
-    def __init__(self):
+    def __init__(self, servers):
+        self.servers = servers
         self.pauses = []
 
     async def sleep(self, seconds):
         self.pauses.append(seconds)
-        await super().sleep(seconds)
+        self.servers.turn(timedelta(seconds=seconds))
 
 
 async def test_a_key_and_a_session_open_the_same_api(tmp_path):
@@ -78,8 +80,9 @@ async def test_a_key_that_nobody_gave_out_is_refused(tmp_path):
 
 
 async def test_a_client_waits_for_a_server_that_has_had_enough(tmp_path):
-    async with serving_trust(tmp_path, rate_limit_requests_per_second=2) as api:
-        clock = Sleepless()
+    stopped = StoppedClock()
+    async with serving_trust(tmp_path, stopped, rate_limit_requests_per_second=2) as api:
+        clock = Sleepless(stopped)
         async with api.served.client(ApiKey(await api.key()), clock) as client:
             for _ in range(4):
                 assert (await client.call("GET", CAS)).json == []
@@ -88,7 +91,7 @@ async def test_a_client_waits_for_a_server_that_has_had_enough(tmp_path):
 
 
 async def test_a_client_without_patience_says_so(tmp_path):
-    async with serving_trust(tmp_path, rate_limit_requests_per_second=1) as api:
+    async with serving_trust(tmp_path, StoppedClock(), rate_limit_requests_per_second=1) as api:
         hasty = Patience(attempts=1)
         async with api.served.client(ApiKey(await api.key()), patience=hasty) as client:
             await client.call("GET", CAS)

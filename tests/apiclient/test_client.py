@@ -88,7 +88,7 @@ class Bad:
         return StreamingResponse(chunks())
 
     async def silent(self, _):
-        await asyncio.sleep(30)
+        await asyncio.sleep(600)
 
     async def answer_busy(self, request):
         self.asked.append(await request.body())

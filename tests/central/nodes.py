@@ -31,7 +31,7 @@ from sild.protocol.ids import ClientId
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 
-SECONDS = 60
+SECONDS = 180
 PIN = "Devnet-PIN-0001"
 OPERATOR = ClientId("DEV", "GOV", "M1")
 MANAGEMENT = OPERATOR.subsystem("management")
@@ -94,7 +94,7 @@ class Node(RunningCentral):
         """Another client of the API."""
         (certificate,) = load_pem_x509_certificates(self.layout.api_tls.read_bytes())
         pin = Pin(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest())
-        return ApiClient(Server(self.api_url, pin, credentials, Patience(connect=2.0)))
+        return ApiClient(Server(self.api_url, pin, credentials, Patience(connect=10.0)))
 
     async def key(self, *roles):
         """The header of an API key with these roles."""

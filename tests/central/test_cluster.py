@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from central.nodes import PIN, Client, found, node_at, ports_at, running, until_true
+from central.nodes import PIN, SECONDS, Client, found, node_at, ports_at, running, until_true
 from ecosystem.processes import until
 from sild.apiclient.errors import ApiError
 from sild.protocol.errors import GlobalConfError
@@ -48,11 +48,11 @@ async def join(node):
         "instance_identifier": "OTHER",
         "central_server_address": node.plan.address,
     })  # fmt: skip
-    await node.ask("PUT", "/tokens/0/login", {"password": PIN})
+    await node.open_token()
     for kind in ("INTERNAL", "EXTERNAL"):
         key = {"key_label": "key", "token_id": "0"}
         await node.ask("POST", f"/configuration-sources/{kind}/signing-keys", key)
-    await until((node.layout.published / "V6" / "internalconf").exists, 60, "publication")
+    await until((node.layout.published / "V6" / "internalconf").exists, SECONDS, "publication")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ async def started(node):
     """The server, which has one account, and that is the guide's."""
     await node.start()
     try:
-        async with httpx.AsyncClient(verify=False, trust_env=False) as http:
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=60) as http:
 
             async def answers():
                 try:
@@ -96,7 +96,7 @@ async def register(node, ca, ages):
     member = sender.member_proof(soap, MEMBER, this_update=moment)
     body = write_package(soap, Proofs(member, sender.possession(soap)), BOUNDARY)
     url = f"https://{ADDRESS}:{node.plan.ports.registration}/managementservice/"
-    async with httpx.AsyncClient(verify=False, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=False, trust_env=False, timeout=60) as http:
         headers = {"content-type": package_type(BOUNDARY)}
         answer = await http.post(url, content=body, headers=headers)
     assert answer.status_code == 200, answer.text

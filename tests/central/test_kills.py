@@ -304,7 +304,7 @@ class Killing:
 
     async def compare(self):
         """The database is whole, and what is in it is what was acknowledged, and is published."""
-        with closing(sqlite3.connect(self.node.layout.database, timeout=30)) as database:
+        with closing(sqlite3.connect(self.node.layout.database, timeout=120)) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert database.execute("PRAGMA foreign_key_check").fetchall() == []
             keys = {key for (key,) in database.execute("SELECT key_id FROM central_signing_key")}

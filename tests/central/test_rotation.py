@@ -325,11 +325,11 @@ def has_class(client, code):
 
 @pytest.mark.feature("CI-07")
 async def test_what_has_expired_is_used_no_more_until_there_is_newer(node, tmp_path):
-    set_parameter(node, "confExpireIntervalSeconds", "4")
+    set_parameter(node, "confExpireIntervalSeconds", "12")
 
     async def expires_soon():
         directory = await directory_of(node, "internalconf?version=6")
-        return directory.expires < datetime.now(UTC) + timedelta(seconds=5)
+        return directory.expires < datetime.now(UTC) + timedelta(seconds=13)
 
     await until_true(expires_soon, "directories that expire soon")
     async with FollowingServer(tmp_path, await anchor_bytes(node)) as follower:
@@ -355,7 +355,7 @@ async def test_what_has_expired_is_used_no_more_until_there_is_newer(node, tmp_p
 
 def set_parameter(node, key, value):
     """Do what operators do in the database of a running server."""
-    with closing(sqlite3.connect(node.layout.database, timeout=10)) as database, database:
+    with closing(sqlite3.connect(node.layout.database, timeout=60)) as database, database:
         database.execute(
             "INSERT INTO central_system_parameter (key, ha_node_name, value) VALUES (?, '', ?)"
             " ON CONFLICT (key, ha_node_name) DO UPDATE SET value = excluded.value",

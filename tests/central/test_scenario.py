@@ -109,14 +109,17 @@ async def tell(story):
 @pytest.fixture(scope="module")
 async def story(tmp_path_factory, anyio_backend):
     """The story, told; the keys of the internal source are RSA, which is the default."""
-    center = {"internal-key-algorithm": "RSA"}
-    directory = tmp_path_factory.mktemp("scenario")
-    node = node_at(directory, ADDRESS, {"center": center}, generation=60.0)
+    # The story opens the token: the server must not do so by itself before.
+    settings = {
+        "center": {"internal-key-algorithm": "RSA"},
+        "signer": {"autologin-retry-interval": 3600.0},
+    }
+    node = node_at(tmp_path_factory.mktemp("scenario"), ADDRESS, settings, generation=60.0)
     async with running(node), node.http() as http:
         told = Story(http, node, make_authorities(topology_at(ADDRESS)))
         await tell(told)
         published = node.layout.published / "V6" / "internalconf"
-        await until(published.exists, 30, "the configuration is published")
+        await until(published.exists, 180, "the configuration is published")
         yield told
 
 

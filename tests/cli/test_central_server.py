@@ -1,5 +1,6 @@
 """`sild central-server` as people run it: what it says, and how it ends."""
 
+import errno
 import io
 import json
 import signal
@@ -15,11 +16,12 @@ import pytest
 from ports import base_port
 from sild.cli.main import main
 from sild.devnet.ports import free_ports
+from sild.servers.doors import CannotListen
 
 ADDRESS = "127.0.75.1"
 ROLE = "XROAD_REGISTRATION_OFFICER"
 PASSWORD = "Correct-horse-battery-1"
-SECONDS = 30
+SECONDS = 180
 
 
 def sild(*arguments, given=None, **environment):
@@ -29,7 +31,7 @@ def sild(*arguments, given=None, **environment):
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env={"PATH": "/usr/bin:/bin", **environment},
     )
@@ -107,6 +109,20 @@ def test_a_server_does_not_start_without_its_database(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_home_that_cannot_be_is_told_in_a_sentence():
+    done = sild("--home", "/proc/nowhere/home")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("sild: the server is not started: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_accounts_are_not_looked_for_where_there_is_no_server(tmp_path, capsys):
+    home = tmp_path / "elsewhere"
+    assert main(["central-server", "user", "list", "--home", str(home)]) == 1
+    assert capsys.readouterr() == ("", f"sild: there is no directory {home}\n")
+    assert not home.exists()
+
+
 def test_accounts_come_and_go_beside_the_server(tmp_path, capsys, monkeypatch):
     def run(*arguments, code=0, given=""):
         monkeypatch.setattr(sys, "stdin", io.StringIO(f"{given}\n"))
@@ -146,14 +162,40 @@ def test_a_taken_port_is_told_and_tried_again_and_an_account_made_meanwhile_logs
             said = f"cannot listen on {ADDRESS} port {api}: Address already in use"
             wait_until(lambda: said in log.read_text(), "the port is told")
             taken.close()
+            wait_until(lambda: "nobody can log in" in log.read_text(), "nobody is warned of")
             given = f"{PASSWORD}\n"
             arguments = ("user", "add", "kati", "--role", ROLE, "--home", str(home))
             assert sild(*arguments, given=given).returncode == 0
             wait_until(lambda: logs_in(home, api), "an account logs in")
+            again = sild("--home", str(home))
+            assert again.returncode == 1
+            assert f"another process runs in {home} already" in again.stderr
         finally:
             server.send_signal(signal.SIGTERM)
             code = server.wait(SECONDS)
     assert code == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_port_that_may_not_be_listened_on_is_told_with_what_helps():
+    said = str(CannotListen.at("0.0.0.0", 80, PermissionError(errno.EACCES, "Permission denied")))
+    assert said.startswith("cannot listen on 0.0.0.0 port 80: Permission denied; ")
+    assert "CAP_NET_BIND_SERVICE" in said
+
+
+def test_a_tls_file_that_is_none_is_told_in_a_sentence(tmp_path):
+    home, log = tmp_path / "home", tmp_path / "log"
+    write_settings(home, listeners={"listen-address": ADDRESS})
+    (home / "api-tls.pem").write_text("rubbish")
+    command = [sys.executable, "-m", "sild", "central-server", "--home", str(home)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            said = f"{home}/api-tls.pem does not hold a private key and its certificate"
+            wait_until(lambda: said in log.read_text(), "what is wrong with the file")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(SECONDS)
     assert "Traceback" not in log.read_text()
 
 
@@ -162,7 +204,11 @@ def logs_in(home, port):
     form = {"username": "kati", "password": PASSWORD}
     try:
         answer = httpx.post(
-            f"https://{ADDRESS}:{port}/login", data=form, verify=context, trust_env=False
+            f"https://{ADDRESS}:{port}/login",
+            data=form,
+            verify=context,
+            trust_env=False,
+            timeout=60,
         )
     except httpx.TransportError:
         return False

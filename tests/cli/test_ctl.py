@@ -17,6 +17,7 @@ from sild.apiclient.values import ApiKey, Login
 from sild.cli import main
 from sild.cli.ctl import OPERATIONS
 from sild.cli.ctl_operations import Where
+from sild.cli.ctl_printing import show
 from sild.cli.ctl_server import add_server_options, server_of
 from sild.runtime.files import write_private
 
@@ -24,6 +25,10 @@ pytestmark = pytest.mark.anyio
 
 OWNER = "DEV:GOV:1"
 PORTAL, REGISTER = f"{OWNER}:portal", f"{OWNER}:register"
+SILENT = {
+    "status_class": "FAIL",
+    "error": {"code": "network_error", "metadata": ["It is silent.", "Look at the firewall."]},
+}
 # What both servers have beside the published description; and what no server implements.
 BESIDE = {"/api-keys", "/api-keys/{id}", "/user", "/notifications/alerts"}
 NOWHERE = {("PUT", "/language/{code}")}
@@ -374,6 +379,41 @@ async def test_a_warning_is_told_with_what_goes_on_in_spite_of_it(tmp_path, caps
         assert "--ignore-warnings" in complained
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("clients connection X FOO", "argument {HTTP,HTTPS,HTTPS_NO_AUTH}: invalid choice: 'FOO'"),
+        ("services set X --timeout ten", "argument --timeout: 'ten' is no whole number"),
+        ("services set X --ssl-auth maybe", "argument --ssl-auth: 'maybe' is neither yes nor no"),
+    ],
+)
+def test_what_is_not_understood_is_told_in_words_of_the_command(capsys, words, told):
+    with pytest.raises(SystemExit) as ended:
+        main(["ctl", *words.split()])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("diagnostics ocsp", [{"distinguished_name": "CN=CA", "ocsp_responders": [SILENT]}]),
+        ("diagnostics timestamping", [SILENT]),
+        ("diagnostics downloads", [{"connection_status": SILENT}]),
+    ],
+)
+def test_a_diagnosis_tells_what_to_do(words, found):
+    (operation,) = (each for each in OPERATIONS if each.words == words)
+    rows = operation.rows(found) if operation.rows else found
+    assert "Look at the firewall." in show(rows, operation.columns)
+
+
+def test_a_whole_number_is_shown_as_one():
+    assert show({"used_memory": 107241472.0, "usage_percent": 0.4}) == (
+        "used memory: 107241472\nusage percent: 0.4\n"
+    )
+
+
 async def test_a_refusal_is_a_sentence_and_an_exit_code(tmp_path, capsys):
     async with a_shell(tmp_path, capsys) as shell:
         code, printed, complained = await shell("certificates", "show", "00")
@@ -385,7 +425,11 @@ async def test_whoever_else_answers_is_given_no_secret(tmp_path, capsys):
     async with a_shell(tmp_path, capsys) as shell:
         options = ("--server", shell.served.url, "--fingerprint", "00" * 32)
         code, _, complained = await shell("clients", "list", options=options)
-        assert (code, "not trusted" in complained) == (3, True)
+        assert code == 3
+        assert complained.endswith(
+            "the server is not trusted: the server has another certificate than the one whose "
+            "fingerprint is known\n"
+        )
         assert shell.server.asked == []
 
 

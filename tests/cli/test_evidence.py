@@ -12,9 +12,17 @@ from evidence_builder import REQUEST, Evidence, entries_in, rezipped, stamped_to
 from pki_builder import NOON, TestCa, TestTsa
 from signing_builder import ATTACHMENT, MESSAGE, TestSigner
 from sild.cli import main
+from sild.cli.verify_conf import read_conf
+from sild.cli.verify_renewals import follow_renewals
 from sild.protocol.asic.augment import with_entries
 from sild.protocol.asic.container import read_container
-from sild.protocol.evidence.archive_manifest import NEWEST, prepare_renewal
+from sild.protocol.asic.judge import judge_strictly
+from sild.protocol.evidence.archive_manifest import (
+    NEWEST,
+    prepare_renewal,
+    read_archive_manifest,
+)
+from sild.protocol.pki.signed import Strength
 
 LONG = {"not_before": NOON - timedelta(days=30), "not_after": datetime(2120, 1, 1, tzinfo=UTC)}
 EVIDENCE = Evidence(TestSigner.create(), TestTsa.create(**LONG))
@@ -156,6 +164,24 @@ def test_verify_follows_the_renewals(tmp_path, evidence, conf, capsys):
     assert (code, found["verdict"], found["code"]) == (1, "invalid", "not_strict")
 
 
+def test_strictly_every_flip_in_a_renewed_container_is_noticed(tmp_path, evidence, conf):
+    path = file_of(tmp_path, "a.asice", ONE)
+    assert evidence("renew", path)[0] == 0
+    entries, trusts = entries_in(path.read_bytes()), read_conf(conf, Strength.CURRENT)
+
+    def is_valid(changed):
+        data = rezipped(entries | changed)
+        return follow_renewals(judge_strictly(data, trusts), data, trusts, strict=True).is_valid
+
+    assert is_valid({})
+    token = read_archive_manifest(entries[NEWEST]).token
+    for name, content in entries.items():
+        for place in range(0, len(content), 11 if name == token else 307):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << place % 8
+            assert not is_valid({name: bytes(flipped)}), (name, place)
+
+
 def test_archives_are_renewed_together_and_each_is_proven_alone(tmp_path, authority, evidence):
     paths = [file_of(tmp_path, f"mlog-{n}.zip", b"archive %d" % n * 50_000) for n in range(3)]
     held = [path.read_bytes() for path in paths]
@@ -169,6 +195,9 @@ def test_archives_are_renewed_together_and_each_is_proven_alone(tmp_path, author
         assert (code, outcome["verdict"]) == (0, "valid")
         assert moments(outcome) == [FIRST, SECOND]
         assert path.with_name(path.name + ".ers").stat().st_mode & 0o777 == 0o640
+    # As where a shell names all that there is: a record is no file to be protected.
+    code, outcomes = evidence("verify", *sorted(tmp_path.glob("mlog-*")))
+    assert (code, verdicts(outcomes)) == (0, ["valid"] * 3)
     changed = file_of(tmp_path, "mlog-1.zip", held[1][:-1])
     code, (outcome,) = evidence("verify", changed)
     assert (code, outcome["verdict"]) == (1, "invalid")

@@ -26,7 +26,7 @@ def run(old):
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         assert PIN not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

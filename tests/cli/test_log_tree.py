@@ -10,8 +10,7 @@ from components.messagelog.builders import (
     PART,
     SIGNER,
     TSA,
-    Kept,
-    TakeLimits,
+    keeping,
     plain_record,
     records_of,
     writing,
@@ -19,11 +18,8 @@ from components.messagelog.builders import (
 from evidence_builder import Evidence, rezipped
 from pki_builder import NOON
 from sild.cli import main
-from sild.components.messagelog.schema import MIGRATIONS
-from sild.components.messagelog.settings import MessageLogSettings
 from sild.protocol.asic.container import Container, write_container
 from sild.runtime.database import Database
-from sild.runtime.migrations import migrate
 
 EVIDENCE = Evidence(SIGNER, TSA)
 PEERS = PART.replace(b"DEV-1", b"DEV-9")
@@ -39,9 +35,7 @@ class Server:
         asyncio.run(self._take(query_ids, stamped, message))
 
     async def _take(self, query_ids, stamped, message):
-        async with self.opened() as database, writing(self.home) as writer:
-            await migrate(database, MIGRATIONS)
-            kept = Kept(self.home, database, TakeLimits(), MessageLogSettings())
+        async with keeping(self.home) as kept, writing(self.home) as writer:
             (signed,) = records_of(None)
             for query_id in query_ids:
                 record = plain_record(query_id, signed.signature)
@@ -198,6 +192,64 @@ def test_a_proof_is_of_the_message_in_a_container(tmp_path, server, sild):
         assert sild("verify-proof", proof, "--container", path)[0] == expected
     path.write_bytes(rezipped({"mimetype": b"x"}))
     assert sild("verify-proof", proof, "--container", path)[0] == 2
+
+
+@pytest.fixture
+def proofs(tmp_path, server, sild):
+    """A proof that a message is in the log, one that the log grew, and the head that it grew from."""
+    inclusion, growth, head = (tmp_path / f"{name}.json" for name in ("in", "grown", "head"))
+    sild("log", "prove", "one", "--home", server.home, "--out", inclusion)
+    sild("log", "head", "--home", server.home, "--out", head)
+    server.take("four")
+    sild("log", "consistency", "--home", server.home, "--from", head, "--out", growth)
+    return inclusion, growth, head
+
+
+def test_proofs_are_verified_as_containers_are(proofs, conf, sild):
+    inclusion, growth, head = proofs
+    code, out, _ = sild("verify", inclusion, "--conf", conf)
+    assert (code, "request one of SUBSYSTEM:DEV/GOV/M1/S1" in out, "✓ VALID" in out) == (0, 1, 1)
+    code, out, _ = sild("verify", growth, "--conf", conf, "--head", head)
+    assert (code, "grew from 6 to 8 records" in out, "✓ VALID" in out) == (0, 1, 1)
+    code, out, _ = sild("verify", growth, "--conf", conf, "--json")
+    found = json.loads(out)
+    steps = found.pop("steps")
+    assert [(step["number"], step["held"]) for step in steps] == [(1, True), (2, True), (3, True)]
+    stamped_at = "2026-01-15T12:05:00Z"
+    facts = {"signer": None, "signed_at": None, "timestamped_at": stamped_at, "unverified": []}
+    assert (code, found) == (0, {"verdict": "valid", "code": None, **facts})
+
+
+def test_a_proof_that_does_not_hold_is_invalid(tmp_path, proofs, conf, sild):
+    inclusion, growth, head = proofs
+    for proof, name, member in ((inclusion, "records", "number"), (growth, "second", "head")):
+        changed = json.loads(proof.read_bytes())
+        place = changed[name][0] if member == "number" else changed[name][member]
+        place["number" if member == "number" else "size"] += 1
+        spoilt = tmp_path / "spoilt.json"
+        spoilt.write_text(json.dumps(changed))
+        code, out, _ = sild("verify", spoilt, "--conf", conf, "--json")
+        found = json.loads(out)
+        assert (code, found["verdict"], found["code"]) == (1, "invalid", "internal_error")
+        assert [step["held"] for step in found["steps"]] == [False]
+    assert sild("verify", inclusion, "--conf", conf, "--head", head)[0] == 0
+    assert sild("verify", inclusion, "--conf", conf, "--head", growth)[0] == 1
+    strangers = Evidence.create().write_conf(tmp_path / "strangers")
+    assert sild("verify", inclusion, "--conf", strangers)[0] == 1
+
+
+def test_a_proof_is_verified_to_be_of_a_message(tmp_path, proofs, conf, sild):
+    inclusion, _, head = proofs
+    path = tmp_path / "some.asice"
+    for message, expected in ((PART, 0), (PEERS, 1)):
+        path.write_bytes(write_container(Container(message, b"signature"), NOON))
+        assert sild("verify", inclusion, "--conf", conf, "--of", path)[0] == expected
+    code, _, err = sild("verify", path, "--conf", conf, "--head", head)
+    assert (code, "are for proofs" in err) == (2, True)
+    code, _, err = sild("verify", inclusion, "--conf", conf, "--of", tmp_path / "none")
+    assert (code, str(tmp_path / "none") in err) == (2, True)
+    code, out, _ = sild("verify", head, "--conf", conf, "--json")
+    assert (code, json.loads(out)["code"]) == (1, "asic_mime_type_not_found")
 
 
 def test_what_is_not_there_is_said(tmp_path, server, sild):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,12 @@ def test_the_command_and_the_module_are_one(command):
         command = [str(Path(sys.executable).with_name("sild"))]
     answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert answer.stdout == f"sild {sild.__version__}\n"
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "sild", "central-server", "openapi"]
+    with os.fdopen(write, "wb") as gone:
+        told = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, check=False)
+    assert (told.returncode, told.stderr) == (1, b"")

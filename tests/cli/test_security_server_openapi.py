@@ -25,7 +25,7 @@ def openapi(*words):
         [shutil.which(SILD), "security-server", "openapi", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return done.returncode, done.stdout

@@ -19,7 +19,7 @@ def checked(home, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -25,7 +25,7 @@ def clock():
 
 @pytest.fixture
 async def http():
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         yield client
 
 

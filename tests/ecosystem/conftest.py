@@ -20,5 +20,5 @@ def devnet(tmp_path_factory):
 @pytest.fixture(scope="package")
 def http(devnet):
     """An information system's HTTP client."""
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with httpx.Client(trust_env=False, timeout=120) as client:
         yield client

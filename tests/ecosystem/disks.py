@@ -31,7 +31,7 @@ def why_no_disks():
 
 
 def _run(*command):
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
 class Disk:
@@ -93,7 +93,7 @@ class Disk:
         _run("umount", str(self.place))
         # Its code is 1 where there was something to mend; what is not mended is not mounted.
         command = ("e2fsck", "-p", str(self._image))
-        subprocess.run(command, check=False, capture_output=True, timeout=30)
+        subprocess.run(command, check=False, capture_output=True, timeout=120)
         self._mount()
         self._broken = False
 

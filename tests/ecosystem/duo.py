@@ -128,7 +128,7 @@ class Duo(ScriptedEcosystem):
     async def stop(self, server):
         """Stop a server as its administrator does."""
         server.process.terminate()
-        await asyncio.wait_for(server.process.wait(), 15)
+        await asyncio.wait_for(server.process.wait(), 60)
 
     async def restart(self, server, **changes):
         """Stop a server and start it, with these changes to what the plan says of its settings."""

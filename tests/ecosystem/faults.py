@@ -24,7 +24,7 @@ from sild.runtime.tls import (
 CASE = re.compile(rb"case-[a-z0-9-]+")
 _NO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
 _DRIP_SECONDS = 0.05
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
 _GONE = (OSError, EOFError, asyncio.IncompleteReadError)
 
 

@@ -27,7 +27,7 @@ from sild.devnet.ecosystem import Intervals, Plan
 from sild.protocol.globalconf.shared_parameters import SecurityServer
 from sild.servers.snapshots import read_snapshot
 
-_SECONDS = 100
+_SECONDS = 300
 # Nothing goes stale by itself while tests run; what is stale is made so.
 INTERVALS = Intervals(ocsp=600, ocsp_freshness=3600, configuration_expires=900)
 

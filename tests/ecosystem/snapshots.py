@@ -54,18 +54,18 @@ class Shelf:
         """Copy all images into a new folder; they are to be frozen."""
         folder.mkdir()
         images = [str(self._images / directory.name) for directory in self._directories]
-        subprocess.run(("cp", "--sparse=always", *images, str(folder)), check=True, timeout=30)
+        subprocess.run(("cp", "--sparse=always", *images, str(folder)), check=True, timeout=120)
 
 
 @contextmanager
 def mounted(image, place):
     """Mount the copy of an image, whose file system mends itself as after a loss of power."""
     place.mkdir()
-    subprocess.run(("mount", "-o", "loop", str(image), str(place)), check=True, timeout=30)
+    subprocess.run(("mount", "-o", "loop", str(image), str(place)), check=True, timeout=120)
     try:
         yield place
     finally:
-        subprocess.run(("umount", str(place)), check=True, timeout=30)
+        subprocess.run(("umount", str(place)), check=True, timeout=120)
 
 
 def write_canary(directory, line, *, synced):

@@ -151,14 +151,14 @@ async def test_a_server_archives_by_itself_when_it_is_time(duo, consumer):
     await restart(duo, consumer, archive_interval='"* * * * * ?"')
     ids = await send(duo)
     await consumer.control.stamp_waiting()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not archives_of(consumer):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     assert both(ids) == set(containers_in(archives_of(consumer)))
 
 
 async def test_what_cannot_be_done_is_told(duo, consumer, tmp_path):
-    soon = {f"timestamper_client_{what}_timeout": "500" for what in ("connect", "read")}
+    soon = {f"timestamper_client_{what}_timeout": "2000" for what in ("connect", "read")}
     await restart(duo, consumer, **soon)
     duo.authorities.tsas["tsa"].silent = True
     try:
@@ -209,7 +209,7 @@ class GnupgHome:
 
     def gpg(self, *arguments, given=None, check=True):
         command = ("gpg", "--homedir", self.path, "--batch", "--no-tty", *arguments)
-        return subprocess.run(command, input=given, check=check, capture_output=True, timeout=60)
+        return subprocess.run(command, input=given, check=check, capture_output=True, timeout=180)
 
     def learn(self, other):
         """Take another's public key."""
@@ -291,6 +291,62 @@ async def test_archives_are_signed_and_encrypted_for_whom_they_are(duo, consumer
             previous = first.read(LINKING_INFO).split()[0].decode()
         start = ("--first",) if previous == "-" else ("--previous-digest", previous)
         await proven(*opened, start=start)
+
+
+def asking(client, query_id, *flags):
+    """What an information system asks GET /asic for."""
+    return {
+        "queryId": query_id,
+        "xRoadInstance": client.instance,
+        "memberClass": client.member_class,
+        "memberCode": client.member_code,
+        "subsystemCode": client.subsystem_code,
+        **dict.fromkeys(flags, ""),
+    }
+
+
+@pytest.mark.feature("ML-11")
+async def test_signed_documents_are_encrypted_for_whom_archives_are(duo, consumer, homes, tmp_path):
+    server, police, archive = homes
+    keys = tmp_path / "keys"
+    keys.write_text(f"{PORTAL.member.short} = {police.name}\n")
+    await restart(
+        duo,
+        consumer,
+        archive_grouping='"subsystem"',
+        archive_encryption_enabled=TRUE,
+        archive_gpg_home_directory=f'"{server.path}"',
+        archive_encryption_keys_config=f'"{keys}"',
+        archive_default_encryption_key=f'"{archive.name}"',
+    )
+    url, got = f"{consumer.http_url}/asic", tmp_path / "got.gpg"
+    for client, reader, stranger in ((PORTAL, police, archive), (DESK, archive, police)):
+        (query_id,) = await send(duo, 1, client)
+        for flags in (("force",), ("responseOnly", "unique")):
+            answer = await duo.client.get(url, params=asking(client, query_id, *flags))
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "application/octet-stream"
+            got.write_bytes(answer.content)
+            assert stranger.decrypted(got) is None
+            content, signer = reader.decrypted(got)
+            assert server.name in signer
+            name = answer.headers["content-disposition"].partition('"')[2]
+            opened = tmp_path / "opened.zip"
+            opened.write_bytes(content)
+            if "unique" in flags:
+                assert name.endswith('.asice.gpg"')
+                found = {(query_id, True): content}
+            else:
+                assert name == f'{query_id}.zip.gpg"'
+                found = containers_in([opened])
+                assert set(found) == both([query_id])
+            await verify_all(consumer, found, tmp_path)
+    await archive_now(consumer)
+    keys.write_text("no key\n")
+    refused = await duo.client.get(url, params=asking(client, query_id))
+    assert (refused.status_code, "cannot be encrypted" in refused.text) == (500, True)
+    assert str(keys) not in refused.text
+    assert list(consumer.layout.documents.iterdir()) == []
 
 
 # Transfer

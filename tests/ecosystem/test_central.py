@@ -29,7 +29,7 @@ from sild.servers.snapshots import read_snapshot
 
 NETWORK = "127.0.47"
 MANAGEMENT = OPERATOR.subsystem("m")
-SECONDS = 30
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def asked(devnet):
 def raw(url, verb, target, headers=(), body=None):
     """A request whose target is sent as it stands; gives status, headers and body."""
     place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
     try:
         connection.putrequest(verb, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", "a")
@@ -239,7 +239,7 @@ def socket_to(server):
     """A TLS connection to a server's port for other servers, without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    sock = socket.create_connection((server.plan.address, server.ports.server), timeout=5)
+    sock = socket.create_connection((server.plan.address, server.ports.server), timeout=60)
     return context.wrap_socket(sock)
 
 
@@ -294,7 +294,7 @@ def test_messages_that_wait_for_the_key_share_a_signature(devnet, call):
     barrier = threading.Barrier(20)
 
     def one(number):
-        barrier.wait(10)
+        barrier.wait(60)
         return call(HELD, f"/{number}", provider=HAND).status_code
 
     with ThreadPoolExecutor(20) as pool:
@@ -516,7 +516,7 @@ def test_rights_are_of_subsystems_and_of_local_and_global_groups(devnet, call, h
         return http.get(url + path_to(service), headers=headers).status_code
 
     https = devnet.police.https_url
-    with httpx.Client(verify=False, trust_env=False) as secure:
+    with httpx.Client(verify=False, trust_env=False, timeout=60) as secure:
         headers = {"X-Road-Client": COUNTER.short}
         assert secure.get(https + path_to("friendly"), headers=headers).status_code == 200
         assert secure.get(https + path_to("own"), headers=headers).status_code == 500
@@ -612,7 +612,7 @@ def test_a_right_to_all_of_a_service_does_not_lead_out_of_it(devnet, asked, rest
 @pytest.mark.feature("PX-24")
 def test_an_endpoint_of_another_client_is_no_right(devnet):
     target = path_to("limited", "/people/7/name")
-    with httpx.Client(verify=False, trust_env=False) as secure:
+    with httpx.Client(verify=False, trust_env=False, timeout=60) as secure:
         url = devnet.police.https_url + target
         assert secure.get(url, headers={"X-Road-Client": COUNTER.short}).status_code == 200
     status, _, _ = raw(devnet.police.http_url, "GET", target, [("X-Road-Client", PORTAL.short)])
@@ -677,7 +677,7 @@ def test_a_client_connects_as_its_connection_type_demands(devnet, asked, tmp_pat
         of = devnet.kiosk if way == "certificate" else devnet.papers.signing(KIOSK.member)
         context.load_cert_chain(*devnet.files_of(of, tmp_path))
     url = devnet.police.http_url if way == "http" else devnet.police.https_url
-    with httpx.Client(verify=context, trust_env=False) as http:
+    with httpx.Client(verify=context, trust_env=False, timeout=60) as http:
         said = http.get(url + path_to("open"), headers={"X-Road-Client": client.short})
     if CONNECTIONS[case]:
         assert (said.status_code, len(asked())) == (200, 1)

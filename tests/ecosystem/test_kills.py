@@ -43,7 +43,7 @@ FEW_AN_ARCHIVE = ("archive-transaction-batch", "20")
 BETWEEN_ARCHIVINGS = 0.1
 KILLED_BEFORE_RENEWAL = 3
 """After so many kills a supervisor waits for long before it starts a process again."""
-SECONDS = 30
+SECONDS = 120
 
 
 @dataclass

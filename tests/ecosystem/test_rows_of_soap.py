@@ -94,7 +94,7 @@ async def pair(tmp_path_factory, anyio_backend):
         pair = await Pair(plan).__aenter__()
     try:
         await pair.offer_all(credential)
-        await pair.until_served(60)
+        await pair.until_served(120)
         yield pair
     finally:
         await pair.__aexit__(None, None, None)

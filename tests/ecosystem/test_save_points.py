@@ -123,7 +123,7 @@ class Stage:
             calling = self.call(size)
         else:
             calling = self.call(size)
-            await asyncio.wait_for(self.gate.called.wait(), 10)
+            await asyncio.wait_for(self.gate.called.wait(), 60)
             fault()
         self.gate.open.set()
         return calling
@@ -146,7 +146,7 @@ class Stage:
                 assert len(called) == 1
                 assert has_signature(self.link.answered)
 
-    async def until_served(self, seconds=15):
+    async def until_served(self, seconds=120):
         self.gate.open.set()
         self.gate.size = SMALL
         return await self.duo.until_served(seconds, "/", "gate")
@@ -178,7 +178,7 @@ async def lead_over(link, duo):
     known = duo.registry.get_server(PROVIDER)
     duo.publish(duo.registry.with_server(replace(known, address=f"{NETWORK}.3")))
     await duo.consumer.control.refresh()
-    for _ in range(100):
+    for _ in range(1200):
         answer = await duo.call("/", "gate")
         if answer.status_code == 200 and link.sent:
             return
@@ -224,7 +224,7 @@ async def test_nothing_goes_on_while_the_journal_cannot_be_written(stage, point,
     assert stage.home not in again.text
 
     stage.mend()
-    await stage.until_served(5)
+    await stage.until_served()
     assert stage.worker(point) == worker
     await stage.duo.check_ledger()
 
@@ -258,7 +258,7 @@ async def test_nothing_goes_on_when_the_process_is_killed_while_it_saves(stage, 
     disk = stage.disks[point.saver]
     worker = stage.worker(point)
     calling = await stage.call_with_fault(point, size, disk.freeze)
-    await until(lambda: is_blocked_on_disk(worker), 10, "the journal waits for its disk")
+    await until(lambda: is_blocked_on_disk(worker), 60, "the journal waits for its disk")
     await asyncio.sleep(0.05)
     assert not calling.done()
     stage.check_nothing_went_on(point)

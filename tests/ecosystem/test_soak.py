@@ -152,7 +152,7 @@ async def duo(tmp_path, anyio_backend):
         await running.offer("breaking", breaking.url)
         hasty = running.provider_url("health-insurance")
         await running.offer("hasty", hasty, timeout_seconds=1)
-        await running.until_served(10, "/slow?seconds=0", "hasty")
+        await running.until_served(120, "/slow?seconds=0", "hasty")
         yield running
         await soap.close()
         await breaking.close()

@@ -34,7 +34,7 @@ pytestmark = [
 
 NETWORK = "127.0.31"
 COPIES = int(os.environ.get("SILD_COPIES", "30"))
-SECONDS = 30
+SECONDS = 120
 SILENCE, MOST_SILENCES = 0.2, 10
 # Records are on their way from the journal to the store, and segments are deleted, all the time.
 BUSY_LOG = (("take-interval", "0.2"), ("segment-bytes", "262144"))

@@ -26,7 +26,7 @@ from sild.protocol.asic.archive import LINKING_INFO
 from sild.runtime.journal_segments import RECORD_SIZE, Segment, checksum, record_head
 
 NETWORK = "127.0.43"
-SECONDS = 30
+SECONDS = 120
 TAKEN, WAITING = 4, 8
 """Messages in the store, and in the journal alone: a request and a response each."""
 # Journals are taken when somebody asks for what is in them, and have several segments.

@@ -129,7 +129,7 @@ def test_xrddev_3054_what_is_below_the_folder_is_allowed(devnet, pen, asked):
 def secured(devnet, server):
     context = unverified_client_context(TlsPolicy(), tls_of(devnet.held.auth))
     place = server.plan.address, server.ports.server
-    return context.wrap_socket(socket.create_connection(place, timeout=20))
+    return context.wrap_socket(socket.create_connection(place, timeout=60))
 
 
 ENDLESS = {
@@ -273,5 +273,5 @@ def test_no_version_of_tls_before_1_2_is_spoken(devnet, version):
     context.minimum_version = context.maximum_version = version
     for port in (devnet.health.ports.server, devnet.health.ports.https):
         place = devnet.health.plan.address, port
-        with socket.create_connection(place, timeout=5) as sock, pytest.raises(OSError):
+        with socket.create_connection(place, timeout=60) as sock, pytest.raises(OSError):
             context.wrap_socket(sock)

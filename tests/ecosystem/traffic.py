@@ -26,7 +26,7 @@ _SIZES = (0, 1, 100, 1_000, 4_000, 65_536, 65_537, 300_000, 2_000_000)
 _SIZE_WEIGHTS = (5, 3, 20, 30, 20, 3, 3, 3, 1)
 _FILLING = random.Random(1).randbytes(4_000_000)
 _PIECE = 65_536
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 
 _CALLED = f"/r1/{REGISTER.short}"
 _CALLER = (b"X-Road-Client", PORTAL.short.encode())

@@ -15,7 +15,7 @@ from scripted.ecosystem import ScriptedEcosystem
 from sild.devnet.ecosystem import Plan
 
 _ENVIRONMENT = Path(sys.prefix) / "foreign"
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="package")
@@ -42,7 +42,7 @@ def provider_url(tmp_path_factory):
 
 def _wait_for(url, process, log):
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 client.get(url, params={"wsdl": ""}).raise_for_status()

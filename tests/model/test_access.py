@@ -207,9 +207,9 @@ def test_a_pattern_covers_what_its_plain_reading_does(pattern, path):
 
 def test_a_hostile_path_does_not_make_a_pattern_slow():
     pattern = PathPattern("/**a**a**a**a**a**a**a**b")
-    started = time.perf_counter()
+    started = time.thread_time()
     assert not pattern.matches("/" + "a" * 8000)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 5
 
 
 PUBLIC = Endpoint(PROVIDER, "people", "GET", "/public/**")

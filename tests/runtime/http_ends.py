@@ -119,9 +119,12 @@ async def serving(handler, *, engine, tls=None, **limits):
 async def raw_server(conversation, tls=None):
     """Run `conversation(reader, writer)` with whoever connects; gives the port."""
 
+    talking = set()
+
     async def talk(reader, writer):
+        talking.add(asyncio.current_task())
         try:
-            with suppress(ConnectionError, EOFError):
+            with suppress(ConnectionError, EOFError, asyncio.CancelledError):
                 await conversation(reader, writer)
         finally:
             writer.close()
@@ -131,9 +134,12 @@ async def raw_server(conversation, tls=None):
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for each in talking:
+            each.cancel()
+        await asyncio.gather(*talking)
 
 
-async def raw_exchange(port, *pieces, pause=0.01, seconds=5):
+async def raw_exchange(port, *pieces, pause=0.01, seconds=60):
     """Send pieces of bytes, then read to the end of the connection."""
     reader, writer = await asyncio.open_connection(LOCAL, port)
     try:
@@ -168,6 +174,19 @@ def post(body, *more, target=b"/"):
     return b"\r\n".join([*lines, b"", body])
 
 
+async def until(question, seconds=60):
+    """Come back when it is so."""
+    async with asyncio.timeout(seconds):
+        while not question():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+async def settle():
+    """Let whoever can go on do so: a number of turns of the loop, however long they take."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def nothing_for_the_collector(kind):
     """What the block makes of this class, and lets go of, is gone without a garbage collection."""
@@ -180,7 +199,7 @@ async def nothing_for_the_collector(kind):
     gc.disable()
     try:
         yield
-        for _ in range(250):
+        for _ in range(1500):
             if living() == before:
                 break
             await asyncio.sleep(0.02)

@@ -14,7 +14,7 @@ def test_now_is_aware_and_in_utc():
 
 def test_the_system_clock_tells_the_machines_time_and_chance():
     clock: Clock = SystemClock()
-    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
     assert len(clock.random_bytes(16)) == 16
     assert clock.random_bytes(16) != clock.random_bytes(16)
     assert clock.uuid() != clock.uuid()
@@ -28,11 +28,11 @@ def test_the_system_clock_tells_the_machines_time_and_chance():
 
 def test_a_turned_clock_keeps_running_from_where_it_was_turned():
     clock = TurnedClock(timedelta(days=-400))
-    assert abs(clock.now() - (datetime.now(UTC) - timedelta(days=400))) < timedelta(seconds=1)
+    assert abs(clock.now() - (datetime.now(UTC) - timedelta(days=400))) < timedelta(minutes=1)
     clock.turn_to(datetime(2030, 1, 1, tzinfo=UTC))
     first = clock.now()
     time.sleep(0.002)
-    assert timedelta() < clock.now() - first < timedelta(seconds=1)
+    assert timedelta() < clock.now() - first < timedelta(minutes=1)
 
 
 def test_a_turn_forward_wakes_the_sleepers_whose_time_has_come():
@@ -42,10 +42,10 @@ def test_a_turn_forward_wakes_the_sleepers_whose_time_has_come():
         long = asyncio.get_running_loop().create_task(clock.sleep(7200))
         await asyncio.sleep(0)
         clock.turn(timedelta(hours=1))
-        await asyncio.wait_for(short, 1)
+        await asyncio.wait_for(short, 60)
         assert not long.done()
         clock.turn(timedelta(hours=1))
-        await asyncio.wait_for(long, 1)
+        await asyncio.wait_for(long, 60)
 
     asyncio.run(scenario())
 
@@ -59,7 +59,7 @@ def test_a_turn_back_changes_the_date_and_keeps_nobody_asleep():
         clock.turn(timedelta(days=-1))
         assert clock.now() < before
         assert clock.monotonic() >= steady
-        await asyncio.wait_for(sleeper, 1)
+        await asyncio.wait_for(sleeper, 60)
 
     asyncio.run(scenario())
 
@@ -69,7 +69,7 @@ def test_a_turn_in_another_thread_wakes_a_sleeper():
         clock = TurnedClock()
         timer = threading.Timer(0.01, clock.turn, [timedelta(hours=2)])
         timer.start()
-        await asyncio.wait_for(clock.sleep(3600), 2)
+        await asyncio.wait_for(clock.sleep(3600), 60)
         timer.join()
 
     asyncio.run(scenario())

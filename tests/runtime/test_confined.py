@@ -6,7 +6,7 @@ from sild.runtime.confined import ConfinedError, Confinement, run_confined
 
 pytestmark = pytest.mark.anyio
 
-SMALL = Confinement(memory=256 * 1024**2, processor_seconds=1, total_seconds=20.0, answer=1024**2)
+SMALL = Confinement(memory=256 * 1024**2, processor_seconds=1, total_seconds=120.0, answer=1024**2)
 BEGIN = "from sild.runtime.confined import confine, read_input, write_frame\nconfine()\n"
 
 

@@ -37,10 +37,12 @@ async def turns():
 @contextlib.asynccontextmanager
 async def serving(answers, tls=None):
     """Answers each path from the dict (a function is given the writer); keeps what was asked."""
-    asked, connections = [], []
+    asked, connections, tasks = [], [], []
+    gone = (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError)
 
     async def serve(reader, writer):
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        tasks.append(asyncio.current_task())
+        with contextlib.suppress(*gone):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
@@ -69,6 +71,9 @@ async def serving(answers, tls=None):
         await turns()
         for connection in connections:
             connection.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks)
         await turns()
 
 
@@ -130,12 +135,12 @@ def test_a_body_over_the_limit_is_cut_off(content):
 
 
 async def silent(writer):
-    await asyncio.sleep(5)
+    await asyncio.sleep(600)
 
 
 async def dripping(writer):
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _ in range(500):
+    for _ in range(900):
         writer.write(b"x")
         await writer.drain()
         await asyncio.sleep(0.01)
@@ -147,7 +152,7 @@ def test_the_whole_has_one_time_limit(content):
         started = time.monotonic()
         with pytest.raises(FetchTimeout, match=r"did not answer in 0.3 seconds"):
             await fetcher.fetch(FetchRequest(f"{address}/"))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 60
 
     fetching({"/": content}, ask, total=0.3)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sild.runtime.files import (
+    DirectoryHeld,
     FileError,
     FileNotPrivate,
     FileTooLarge,
@@ -19,6 +20,7 @@ from sild.runtime.files import (
     SpoolLimitExceeded,
     SpoolLimits,
     SpoolUnavailable,
+    hold_directory,
     make_private_directory,
     read_bounded,
     read_private,
@@ -329,3 +331,26 @@ def test_a_secret_of_another_user_is_not_read(tmp_path):
     os.chown(path, 12345, -1)
     with pytest.raises(FileNotPrivate, match="belongs to user 12345"):
         read_private(path, 5)
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from sild.runtime.files import hold_directory
+directory = Path(sys.argv[1])
+with hold_directory(directory, directory / "lock"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_directory_is_held_by_one_process_until_that_ends(tmp_path):
+    command = [sys.executable, "-c", HOLDING, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        holding = hold_directory(tmp_path, tmp_path / "lock")
+        with pytest.raises(DirectoryHeld, match=f"another process runs in {tmp_path} already"):
+            holding.__enter__()
+        holder.kill()
+    with hold_directory(tmp_path, tmp_path / "lock"):
+        pass

@@ -56,17 +56,17 @@ class Server:
     def __exit__(self, *_):
         self.may_end.set()
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def _serve(self):
         connection, _ = self._listener.accept()
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(60)
             self._when_ready(connection, self._tls.do_handshake)
             self._when_ready(connection, lambda: self._tls.read(4096))
             self._tls.write(HEAD)
             connection.sendall(self._outgoing.read())
-            self.may_end.wait(5)
+            self.may_end.wait(60)
             self._tls.write(BODY)
             if self._says_goodbye:
                 with pytest.raises(ssl.SSLWantReadError):

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from runtime.http_ends import LOCAL, pki, serving
+from runtime.http_ends import LOCAL, pki, serving, settle
 from sild.runtime.http_server import Admission, Response
 from sild.runtime.tls import AnyCertificate, TlsPolicy, server_context
 from sild.runtime.transport import FAST
@@ -29,7 +29,7 @@ class Guest:
     def ask(self):
         self.writer.write(GET)
 
-    async def answer(self, seconds=2.0):
+    async def answer(self, seconds=60.0):
         """The status of the answer, nothing where the connection ends, or None for silence."""
         try:
             async with asyncio.timeout(seconds):
@@ -54,7 +54,7 @@ class House:
         self.guests.append(guest)
         if asks:
             guest.ask()
-        await asyncio.sleep(0.02)
+        await settle()
         return guest
 
     def leave(self, guest):
@@ -115,7 +115,7 @@ async def test_those_who_are_known_enter_first_and_addresses_take_turns():
         waiting = [await house.visit(each) for each in places]
 
         async def follow(name, guest):
-            assert await guest.answer(5) == b"200"
+            assert await guest.answer() == b"200"
             entered.append(name)
             house.leave(guest)
 
@@ -187,7 +187,7 @@ async def test_whose_request_is_answered_does_not_give_way():
 
 
 async def test_who_leaves_while_waiting_is_not_counted():
-    async with house_of(1, largest_share=1.0, waiting_seconds=5) as house:
+    async with house_of(1, largest_share=1.0, waiting_seconds=60) as house:
         inside = await house.visit(ONE)
         house.leave(await house.visit(OTHER))
         last = await house.visit(THIRD)

@@ -159,3 +159,14 @@ def test_a_migration_that_would_orphan_rows_is_refused(opened, migrations):
                 assert (await connection.execute(text("SELECT id FROM members"))).all() == [(7,)]
 
     asyncio.run(scenario())
+
+
+def test_a_schema_of_a_later_release_is_refused_in_a_sentence(opened, migrations):
+    async def scenario():
+        async with opened() as database:
+            await migrate(database, migrations(FIRST, SECOND))
+            earlier = migrations(FIRST, component="earlier").folder
+            with pytest.raises(DatabaseError, match=r"registry are of another release: .*'0002'"):
+                await migrate(database, Migrations("registry", earlier))
+
+    asyncio.run(scenario())

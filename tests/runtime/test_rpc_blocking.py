@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -36,10 +37,11 @@ class Served:
         raise ValueError("an error of its own")
 
     async def wait(self) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
 
-OPTIONS = RpcOptions(errors={"Refused": Refused}, timeout=0.5)
+OPTIONS = RpcOptions(errors={"Refused": Refused}, timeout=60)
+HASTY = replace(OPTIONS, timeout=0.5)
 
 
 @pytest.fixture
@@ -47,9 +49,9 @@ async def call(tmp_path):
     path = tmp_path / "socket"
     server = await serve_rpc(path, Served(), Doubling, OPTIONS)
 
-    async def call(name, *arguments):
+    async def call(name, *arguments, options=OPTIONS):
         method = Method(Doubling, name)
-        return await asyncio.to_thread(call_blocking, path, method, arguments, OPTIONS)
+        return await asyncio.to_thread(call_blocking, path, method, arguments, options)
 
     yield call
     await server.close()
@@ -69,7 +71,7 @@ async def test_what_is_refused_is_raised(call):
 
 async def test_nobody_is_waited_for_longer_than_is_said(call):
     with pytest.raises(RpcTimeout):
-        await call("wait")
+        await call("wait", options=HASTY)
 
 
 async def test_where_nobody_serves_there_is_no_answer(tmp_path):

@@ -58,7 +58,7 @@ class Run:
 
     def sees(self, pattern, times=1):
         """Waits until the output has the pattern so many times; gives the last match."""
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 120
         while len(found := list(re.finditer(pattern, self.text))) < times:
             assert time.monotonic() < ends, f"no {times} {pattern} in:\n{self.text}"
             time.sleep(0.002)
@@ -68,8 +68,8 @@ class Run:
         self.process.send_signal(number)
 
     def ends(self):
-        code = self.process.wait(10)
-        self._reader.join(10)
+        code = self.process.wait(120)
+        self._reader.join(120)
         return code
 
 
@@ -101,14 +101,14 @@ def is_alive(pid):
 
 
 def until_dead(*pids):
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 120
     while any(map(is_alive, pids)):
         assert time.monotonic() < ends
         time.sleep(0.002)
 
 
 def test_children_of_both_kinds_run_with_their_output_named_and_stop_together(supervised):
-    command = """Command(("sh", "-c", "printf '%s\\\\nhalf' $WORD; exec sleep 60"), {**os.environ, "WORD": "hello"})"""
+    command = """Command(("sh", "-c", "printf '%s\\\\nhalf' $WORD; exec sleep 600"), {**os.environ, "WORD": "hello"})"""
     run = supervised(f'[Child("worker", until_stopped("w")), Child("shell", {command})]')
     run.sees(r"worker \| w up \d+\n")
     run.sees(r"shell \| hello\n")
@@ -158,7 +158,7 @@ def test_what_does_not_end_after_a_hang_up_is_killed_and_started_anew(supervised
 
 
 def test_who_is_told_to_stop_while_starting_anew_stops(supervised):
-    run = supervised('[Child("a", Fork(deaf))], stop_timeout=0.5')
+    run = supervised('[Child("a", Fork(deaf))], stop_timeout=3')
     run.sees("deaf up")
     run.send(signal.SIGHUP)
     run.sees("starting everything anew")
@@ -175,7 +175,7 @@ def test_a_child_that_ends_is_started_again_with_growing_waits(supervised):
     starts = [float(moment) for moment in re.findall(r"up at ([\d.]+)", run.text)]
     waits = [after - before for before, after in itertools.pairwise(starts)]
     for wait, least in zip(waits, (0.02, 0.04, 0.08, 0.08, 0.08), strict=False):
-        assert least <= wait < least + 5
+        assert least <= wait < least + 60
 
 
 def test_a_child_that_ran_steadily_is_started_again_at_once(supervised):
@@ -186,11 +186,11 @@ def test_a_child_that_ran_steadily_is_started_again_at_once(supervised):
 
 def test_a_child_that_ended_well_after_a_while_is_started_again_at_once(supervised):
     restart = "Restart(first=0.2, most=60, steady=60)"
-    run = supervised(f'[Child("a", Fork(lambda: time.sleep(0.2) or say("over")), {restart})]')
+    run = supervised(f'[Child("a", Fork(lambda: time.sleep(0.3) or say("over")), {restart})]')
     before = time.monotonic()
-    run.sees("over", 6)
-    # With waits that double it would be more than six seconds.
-    assert time.monotonic() - before < 5
+    run.sees("over", 10)
+    # With waits that double it would be more than a hundred seconds.
+    assert time.monotonic() - before < 90
 
 
 def test_a_child_may_end_for_good(supervised):
@@ -256,7 +256,7 @@ def test_stages_stop_in_the_reverse_of_their_order(supervised):
 
 
 def test_children_die_with_a_killed_supervisor(supervised):
-    run = supervised("""[Child("a", Fork(wait)), Child("b", Command(("sleep", "60")))]""")
+    run = supervised("""[Child("a", Fork(wait)), Child("b", Command(("sleep", "600")))]""")
     run.sees(r"b runs as process (\d+)")
     pids = [int(pid) for pid in re.findall(r"runs as process (\d+)", run.text)]
     run.sees(r"a \| up")
@@ -265,7 +265,7 @@ def test_children_die_with_a_killed_supervisor(supervised):
 
 
 def test_what_a_child_started_ends_with_it(supervised):
-    command = 'Command(("sh", "-c", "sleep 60 & echo started $!; wait"))'
+    command = 'Command(("sh", "-c", "sleep 600 & echo started $!; wait"))'
     run = supervised(f'[Child("a", {command}, Restart(RestartWhen.NEVER))]')
     pid = int(run.sees(r"started (\d+)")[1])
     os.kill(int(run.sees(r"a runs as process (\d+)")[1]), signal.SIGKILL)

@@ -99,7 +99,7 @@ async def test_what_is_cancelled_as_it_is_made_is_ended_before_its_socket_is_clo
     with pytest.raises(asyncio.CancelledError):
         await protocol.wanting
     assert protocol.transport.is_closing()
-    await asyncio.wait_for(protocol.lost.wait(), 1)
+    await asyncio.wait_for(protocol.lost.wait(), 60)
     assert here.fileno() == -1
     assert not loop.remove_reader(descriptor)
     await asyncio.gather(peer, return_exceptions=True)

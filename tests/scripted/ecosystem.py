@@ -10,6 +10,7 @@ from scripted.declarations import declaration_of
 from scripted.publisher import Publisher, PublisherSettings
 from scripted.registry import OptionalParts
 from scripted.topologies import registry_of
+from sild.components.messagelog.authorities import ChosenService
 from sild.components.signer.certificates import RequestOrder
 from sild.devnet.declared import request_fields
 from sild.devnet.ecosystem import PIN, Ecosystem
@@ -97,6 +98,9 @@ class ScriptedEcosystem(Ecosystem):
     async def _set_up(self, server):
         """Everything else: the configuration, and a certificate for each key without one."""
         await server.control.refresh()
+        approved = self.authorities.timestamping_services()
+        stamps = tuple(ChosenService(each.name, each.url) for each in approved)
+        await server.control.choose_timestamping_services(stamps)
         signers = {_label(member): member for member in server.plan.signers}
         for key in (await server.signer.token(SOFT_TOKEN_ID)).keys:
             if key.certificates:

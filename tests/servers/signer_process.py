@@ -58,7 +58,7 @@ class SignerProcess:
         )
         self.control = connect_control(self.layout.signer_admin_socket)
         self.worker = connect_worker(self.layout.signer_socket)
-        for _ in range(500):
+        for _ in range(6000):
             try:
                 await self.control.tokens()
             except (RpcError, OSError):
@@ -74,7 +74,7 @@ class SignerProcess:
         close_rpc(self.worker)
         if self.process.returncode is None:
             self.process.send_signal(how)
-        await asyncio.wait_for(self.process.wait(), 10)
+        await asyncio.wait_for(self.process.wait(), 120)
 
     async def restart(self, how=signal.SIGTERM):
         """End it, and start it again."""
@@ -88,7 +88,7 @@ class SignerProcess:
                 return token
         raise AssertionError(f"there is no token {name}")
 
-    async def until(self, question, seconds=10):
+    async def until(self, question, seconds=120):
         """Come back when it is so of the tokens."""
         for _ in range(seconds * 20):
             if question(await self.control.tokens()):

@@ -16,6 +16,7 @@ from protocol.globalconf.publisher import Publisher, sample_private, sample_shar
 from sild.components.confclient.download import ConfigurationClient, Places
 from sild.components.confclient.settings import ConfigurationClientSettings
 from sild.components.diagnostics.settings import DiagnosticsSettings, HealthSettings
+from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.schema import MIGRATIONS
 from sild.model.snapshot import AuthenticationCertificate, ServerSnapshot
 from sild.protocol.errors import GlobalConfOutdated
@@ -181,6 +182,7 @@ async def surveyed(path, *, limits=None, health=None, settings=None):
         settings = settings or SecurityServerSettings()
         sources = StampSources(None, lambda: knowledge.global_conf().timestamping_services)
         messages = KeptMessages(layout, database, sources, settings.message_log, clock)
+        await messages.choose_services(tuple(ChosenService(each.name, each.url) for each in tsas))
         signer, workers = Signer(await registering.keys.tokens()), [Worker(), Worker()]
         backups, noted = SimpleNamespace(running=None), Noted.by(clock)
         survey = Survey(

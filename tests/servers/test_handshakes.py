@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 
 import pytest
 
@@ -28,7 +27,7 @@ class Device(SignerForWorkers):
     async def sign_handshake(self, sha256: str, digest: bytes, algorithm: str) -> bytes:
         self.asked.append((sha256, SignatureAlgorithm.from_uri(algorithm).name))
         if self.slow:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         if sha256 == "gone":
             raise TokenUnavailable("it is gone")
         return digest
@@ -69,8 +68,6 @@ async def test_a_device_that_is_slow_is_left_alone_for_a_while(device):
     with pytest.raises(RpcTimeout):
         await sign(device, ToSign(DIGEST, "sha384", pss=True))
     device.slow = False
-    started = time.monotonic()
     with pytest.raises(DeviceSlow):
         await sign(device, ToSign(DIGEST, "sha384", pss=True))
-    assert time.monotonic() - started < 1
     assert len(device.asked) == 1

@@ -32,7 +32,7 @@ async def balanced(path, health=ALWAYS_LOOKING, **ways):
         health = make_diagnosing(made.survey).health
         server = await serve_health(health, settings, made.clock)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
                 made.http = http
                 yield made
         finally:

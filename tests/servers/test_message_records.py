@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from components.messagelog.builders import (
+    CHOSEN,
     OWNER,
     TRUST,
     Authority,
@@ -44,6 +45,7 @@ async def messages(path):
         sources = StampSources(authority, lambda: authority.approved)
         kept = KeptMessages(layout, database, sources, MessageLogSettings(), SystemClock())
         kept.authority = authority
+        await kept.choose_services((CHOSEN,))
         yield kept
 
 

@@ -33,7 +33,7 @@ async def scraped(path):
         server = await serve_metrics(metrics, settings, made.clock)
         try:
             base = f"http://127.0.0.1:{settings.port}"
-            async with httpx.AsyncClient(base_url=base) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 made.http = http
                 yield made
         finally:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def started(tmp_path_factory):
         yield Started(home, process)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
 
 
 def allow_few_descriptors():
@@ -67,7 +68,7 @@ def allow_few_descriptors():
 
 
 def wait_for(path, process):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -78,8 +79,13 @@ def test_what_a_server_writes_is_for_its_user_alone(started):
     home = started.home
     written = [home, home.parent / "exchanges.jsonl", *home.rglob("*")]
     assert len(written) > 15
-    open_to_others = [path for path in written if path.lstat().st_mode & 0o077]
-    assert open_to_others == []
+    assert [path for path in written if is_open_to_others(path)] == []
+
+
+def is_open_to_others(path):
+    with suppress(FileNotFoundError):  # what was there for a moment alone
+        return path.lstat().st_mode & 0o077
+    return False
 
 
 def test_processes_may_have_as_many_descriptors_as_the_system_grants(started):

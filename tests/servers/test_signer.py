@@ -24,7 +24,7 @@ async def status_with(layout, settings):
     signer = asyncio.create_task(run_signer(layout, settings))
     control = connect_control(layout.signer_admin_socket)
     try:
-        for _ in range(200):
+        for _ in range(6000):
             try:
                 status = await control.token("0")
             except (RpcError, OSError):

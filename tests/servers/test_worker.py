@@ -120,7 +120,7 @@ async def test_a_right_is_gone_at_once_while_a_new_key_cannot_be_had(home, signe
         assert all(each.exc_info is None for each in told)
 
         keys.logged_in = True
-        async with serving(home, keys), asyncio.timeout(10):
+        async with serving(home, keys), asyncio.timeout(120):
             while view_of(worker).authentication is None:
                 await worker.reload()
         assert view_of(worker).authentication == authentication()
@@ -165,11 +165,11 @@ async def test_what_became_of_messages_is_counted_and_logged_under_the_id_of_the
     home.save_snapshot(clients=(CLIENT,))
     async with working(home) as worker:
         await worker.reload()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not worker._listeners._servers:
                 await SystemClock().sleep(0.01)
         plain = worker._listeners._servers[0].port
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}") as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}", timeout=60) as http:
             rest = await http.get("/r1/DEV/COM/M2/S2/service", headers={"X-Road-Client": "DEV"})
             soap = await http.post("/", content=b"<a/>", headers={"content-type": "text/xml"})
         assert (rest.status_code, soap.status_code) == (500, 200)

@@ -138,7 +138,8 @@ def test_xrddev_3262_the_body_may_be_large_because_it_is_not_kept():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 8 * PIECE
+    # Of 512 pieces; other threads of this process may need some memory, too.
+    assert peak < 128 * PIECE
 
 
 # What is inside a part, or comes by another way

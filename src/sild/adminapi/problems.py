@@ -128,10 +128,10 @@ def problem_of(error: Exception, log_id: str) -> Problem:
     """Say how an error is answered; what is not known is logged under the id, without detail."""
     if isinstance(error, HTTPException) and isinstance(error.__cause__, ProtocolError):
         # What our own code said while the framework read the body.
-        return _of_refusal(error.__cause__)
+        return _of_refusal(error.__cause__, log_id)
     match error:
         case ProtocolError():
-            return _of_refusal(error)
+            return _of_refusal(error, log_id)
         case HTTPException():
             status = HTTPStatus(error.status_code)
             code = _CODES.get(status, status.name.lower())
@@ -147,8 +147,11 @@ def problem_of(error: Exception, log_id: str) -> Problem:
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error {log_id}", failure)
 
 
-def _of_refusal(error: ProtocolError) -> Problem:
+def _of_refusal(error: ProtocolError, log_id: str) -> Problem:
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Who asked is told a code; what stands against it is to be found by who runs the server.
+        _LOG.error("%s [%s]: %s", error.code, log_id, error.message)
     metadata = error.metadata if isinstance(error, refusals.Refusal) else (error.message,)
     warnings = error.warnings if isinstance(error, WarningsDetected) else ()
     fields = error.fields if isinstance(error, ValidationFailed) else {}

@@ -32,7 +32,9 @@ class System:
             return
         if self._run.blank:
             for name in (wanted,) if isinstance(wanted, str) else wanted:
-                await self._run.change(f"use the time-stamping service {name}", Call("POST", ""))
+                which = "all time-stamping services" if name == "all" else ""
+                what = f"use {which or f'the time-stamping service {name}'}"
+                await self._run.change(what, Call("POST", ""))
             return
         chosen = await self._chosen(wanted)
         found = await self._run.get(_STAMPING)

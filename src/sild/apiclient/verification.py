@@ -23,7 +23,9 @@ class _PinnedConnection(ssl.SSLObject):
         context = self.context
         pin = context.pin if isinstance(context, _PinnedContext) else b""
         if not hmac.compare_digest(hashlib.sha256(certificate).digest(), pin):
-            raise ssl.SSLCertVerificationError("the server has another certificate than the pinned")
+            # With a number before it, as of the library's own, the text is the error's.
+            message = "the server has another certificate than the one whose fingerprint is known"
+            raise ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, message)
 
 
 def client_context(verification: Verification) -> ssl.SSLContext:

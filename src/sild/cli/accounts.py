@@ -50,6 +50,9 @@ def change_accounts(asked: argparse.Namespace) -> int:
     from sild.runtime.settings import SettingsError
     from sild.servers.accounts import with_central_accounts, with_server_accounts
 
+    if asked.act != "add" and not asked.home.is_dir():
+        print(f"sild: there is no directory {asked.home}", file=sys.stderr)
+        return 1
     is_central = asked.server == CENTRAL
     with_accounts = with_central_accounts if is_central else with_server_accounts
     try:

@@ -54,6 +54,7 @@ def _open_backups(asked: argparse.Namespace) -> "AbstractAsyncContextManager[Bac
 
 def run(asked: argparse.Namespace) -> int:
     """Run the server, or print its settings."""
+    from sild.runtime.files import FileError
     from sild.runtime.settings import SettingsError, describe
     from sild.servers.central_layout import CentralLayout
     from sild.servers.central_server import run_central_server
@@ -70,6 +71,9 @@ def run(asked: argparse.Namespace) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    except (FileError, OSError) as error:
+        print(f"sild: the server is not started: {error}", file=sys.stderr)
+        return 1
 
 
 def _describe() -> Described:

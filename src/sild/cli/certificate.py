@@ -11,8 +11,8 @@ private file, as Sild's servers keep them. A server that runs shows it after its
 """
 _EPILOG = """\
 examples:
-  certificate /var/lib/sild/api-tls.pem --host ss1.example.org --host 192.0.2.7
-  certificate /var/lib/sild/internal-tls.pem --host ss1.example.org --replace
+  sild certificate /var/lib/sild/api-tls.pem --host ss1.example.org --host 192.0.2.7
+  sild certificate /var/lib/sild/internal-tls.pem --host ss1.example.org --replace
 """
 
 

@@ -139,7 +139,10 @@ def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
         return
     if argument.many or argument.optional:
         more["nargs"] = "+" if argument.many else "?"
-    more["metavar"] = None if argument.choices else argument.name.upper()
+    # Named, as errors would otherwise tell of the destination.
+    more["metavar"] = (
+        f"{{{','.join(argument.choices)}}}" if argument.choices else argument.name.upper()
+    )
     parser.add_argument(destination, **more)
 
 

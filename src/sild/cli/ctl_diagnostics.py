@@ -4,7 +4,8 @@ from typing import Any
 
 from sild.cli.ctl_operations import Operation, query, whole
 
-_HEALTH = ("url", "status_class", "error.code", "prev_update_at", "next_update_at")
+_TIMES = ("prev_update_at", "next_update_at")
+_HEALTH = ("url", "status_class", "error.code")
 
 
 def _responders(found: Any) -> Any:
@@ -25,14 +26,14 @@ OPERATIONS = (
         "diagnostics ocsp",
         "GET /diagnostics/ocsp-responders",
         "say which OCSP responders answer",
-        columns=("authority", *_HEALTH),
+        columns=("authority", *_HEALTH, *_TIMES, "error.metadata"),
         rows=_responders,
     ),
     Operation(
         "diagnostics timestamping",
         "GET /diagnostics/timestamping-services",
         "say which time-stamping services answer",
-        columns=_HEALTH[:-1],
+        columns=(*_HEALTH, "prev_update_at", "error.metadata"),
     ),
     Operation("diagnostics addons", "GET /diagnostics/addon-status", "say what is switched on"),
     Operation(

@@ -1,5 +1,6 @@
 """How a command of `sild ctl` is described: the call that it makes, and what it takes and shows."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -114,16 +115,19 @@ def octets(help_: str) -> Argument:
 
 
 def switch(text: str) -> bool:
-    """Read `yes` or `no`; raises ValueError."""
+    """Read `yes` or `no`; raises ArgumentTypeError, whose words a user is told."""
     try:
         return {"yes": True, "no": False, "true": True, "false": False}[text.lower()]
     except KeyError:
-        raise ValueError(f"{text!r} is neither yes nor no") from None
+        raise ArgumentTypeError(f"{text!r} is neither yes nor no") from None
 
 
 def whole(text: str) -> int:
-    """Read a whole number; raises ValueError."""
-    return int(text)
+    """Read a whole number; raises ArgumentTypeError, whose words a user is told."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 IGNORE_WARNINGS = Argument(

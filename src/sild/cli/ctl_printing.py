@@ -70,6 +70,8 @@ def cell(value: Any) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
+        case float() if value.is_integer():
+            return str(int(value))
         case list():
             return ", ".join(cell(each) for each in value)
         case dict():

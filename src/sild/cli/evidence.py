@@ -21,7 +21,8 @@ do: `sild evidence verify` says when that is.
 A container (ASiC-E) gets an archive manifest with a time-stamp inside; what was in it before is not
 changed, and whoever verified it before still does. Beside any other file, such as an archive of a
 message log, a file of its name with .ers is written: an evidence record (RFC 4998). Several such
-files share one time-stamp, and each has a record of its own.
+files share one time-stamp, and each has a record of its own. Given itself, a record stands for its
+file.
 
 Nothing is renewed that does not verify: with --conf containers are verified whole, without it only
 what protects them already.
@@ -91,7 +92,7 @@ def run_verify(asked: argparse.Namespace) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from sild.cli.renewing import Order, read_known, renew_all, verify_all
+    from sild.cli.renewing import Order, protected_file, read_known, renew_all, verify_all
     from sild.cli.verify_conf import UnreadableConfiguration
     from sild.protocol.algorithms import DigestAlgorithm
     from sild.protocol.errors import ProtocolError
@@ -106,7 +107,7 @@ def _run(asked: argparse.Namespace) -> int:
         # A time-stamp that nobody can verify protects nothing.
         print("sild evidence: give --conf or --tsa-cert: whose time-stamps count?", file=sys.stderr)
         return _UNKNOWN
-    paths = list(dict.fromkeys(asked.paths))
+    paths = list(dict.fromkeys(map(protected_file, asked.paths)))
     if asked.run is run_renew:
         order = Order(asked.tsa, DigestAlgorithm.from_text(asked.digest), known)
         outcomes = asyncio.run(renew_all(paths, order))

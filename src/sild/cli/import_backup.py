@@ -31,9 +31,9 @@ exit status:
   2  not understood
 
 examples:
-  import conf_backup.gpg --home /var/lib/sild --dry-run --no-signature-check
-  import conf_backup.gpg --home /var/lib/sild --signer-key old-server.asc --pin-file pin
-  import conf_prerestore_backup.tar --plain --home /var/lib/sild
+  sild import conf_backup.gpg --home /var/lib/sild --dry-run --no-signature-check
+  sild import conf_backup.gpg --home /var/lib/sild --signer-key old-server.asc --pin-file pin
+  sild import conf_prerestore_backup.tar --plain --home /var/lib/sild
 """
 _LONGEST_PIN = 1024
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sild.cli.log_keys import add_action
 from sild.cli.log_tree import add_actions
 
 _IMPORT = """\
@@ -36,6 +37,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="postgresql://USER@HOST/messagelog, the password in it or in PGPASSWORD",
     )
     taken.set_defaults(run=run_import)
+    add_action(actions)
     add_actions(actions)
 
 

@@ -29,12 +29,12 @@ elsewhere, it shows later whether anything was changed or taken away. The newest
 is given; with --current, the head as it is now, without a time-stamp.
 """
 _PROVE = """\
-Writes a proof that the records of a message are in the log. `sild verify-proof` checks it offline.
+Writes a proof that the records of a message are in the log. `sild verify` checks it offline.
 It shows of the records digests, ids, owner and time, and nothing of other records.
 """
 _CONSISTENCY = """\
 Writes a proof that the log of one head is that of an earlier head with records behind it: nothing
-was changed, removed or put in between. `sild verify-proof` checks it offline.
+was changed, removed or put in between. `sild verify` checks it offline.
 """
 _AUDIT = """\
 Compares every record with its leaf in the tree, and the tree with its time-stamped heads, and names

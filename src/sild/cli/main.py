@@ -1,6 +1,7 @@
 """The command line: its parser, and the exit code of what was asked for."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,7 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(asked, "run"):
         parser.print_help(sys.stderr)
         return 2
-    code: int = asked.run(asked)
+    try:
+        code: int = asked.run(asked)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, such as `head`, has read enough; what is left is for nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

@@ -108,6 +108,12 @@ def read_known(confs: Sequence[Path], certificates: Sequence[Path]) -> Known:
     return Known(tuple(tsas), trusts)
 
 
+def protected_file(path: Path) -> Path:
+    """The file that an evidence record is beside; any other file stands for itself."""
+    is_record = path.suffix == RECORD_SUFFIX and path.with_suffix("").is_file()
+    return path.with_suffix("") if is_record else path
+
+
 def verify_all(paths: Sequence[Path], known: Known) -> list[Outcome]:
     """Follow the renewals of each file."""
     return [_verify(path, known.trust()) for path in paths]

@@ -51,6 +51,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Run the server, or print its settings."""
+    from sild.runtime.files import FileError
     from sild.runtime.settings import SettingsError, describe
     from sild.servers.layout import Layout
     from sild.servers.security_server import run_security_server
@@ -67,6 +68,9 @@ def run(asked: argparse.Namespace) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    except (FileError, OSError) as error:
+        print(f"sild: the server is not started: {error}", file=sys.stderr)
+        return 1
 
 
 def _open_backups(asked: argparse.Namespace) -> "AbstractAsyncContextManager[Backups]":

@@ -20,7 +20,8 @@ _NOT_EXTRACTED = 3
 _DESCRIPTION = """\
 Verifies a signed document (an ASiC-E container, such as GET /asic gives) with no server and no
 network at hand: who signed the message, on whose behalf, when that was time-stamped, and by which
-certification and time-stamping authorities.
+certification and time-stamping authorities. A proof that `sild log prove` or `sild log consistency`
+has written is verified likewise.
 """
 _EPILOG = """\
 DIR says whom to trust. It is a configuration directory as a security server keeps it (the folder
@@ -47,6 +48,7 @@ examples:
   sild verify answer.asice --conf /etc/sild/globalconf
   sild verify answer.asice --conf verificationconf.zip --extract answer/
   sild verify answer.asice --conf verificationconf.zip --strict --json | jq .verdict
+  sild verify proof.json --conf verificationconf.zip --head kept.json --of answer.asice
 """
 
 
@@ -59,7 +61,9 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("container", type=Path, metavar="CONTAINER", help="the container's file")
+    parser.add_argument(
+        "container", type=Path, metavar="CONTAINER", help="the file of a container, or of a proof"
+    )
     parser.add_argument(
         "--conf", type=Path, metavar="DIR", required=True, help="whom to trust: see below"
     )
@@ -74,12 +78,23 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--strict", action="store_true", help="valid only if every byte of it is evidence"
     )
+    proofs = parser.add_argument_group("proofs of a message log")
+    proofs.add_argument(
+        "--head",
+        type=Path,
+        metavar="FILE",
+        help="the proof leads from or to this head, kept elsewhere",
+    )
+    proofs.add_argument(
+        "--of", type=Path, metavar="FILE", help="the proof is of the message in this container"
+    )
     parser.set_defaults(run=run)
 
 
 def run(asked: argparse.Namespace) -> int:
     """Verify a container and tell what came of it."""
     from sild.cli.verify_conf import UnreadableConfiguration, read_conf
+    from sild.cli.verify_proof import is_proof
     from sild.cli.verify_renewals import follow_renewals
     from sild.protocol.asic.judge import judge_container, judge_strictly
     from sild.protocol.pki.signed import Strength
@@ -87,9 +102,13 @@ def run(asked: argparse.Namespace) -> int:
 
     try:
         data = read_bounded(asked.container, _LARGEST)
+        if is_proof(data):
+            return _proof(asked)
+        if asked.head is not None or asked.of is not None:
+            return _unknown(asked, f"--head and --of are for proofs, {asked.container} is none")
         trusts = read_conf(asked.conf, Strength.CURRENT if asked.strict else Strength.HISTORIC)
     except OSError as error:
-        return _unknown(asked, f"{asked.container}: {error.strerror or error}")
+        return _unknown(asked, f"{error.filename or asked.container}: {error.strerror or error}")
     except (FileError, UnreadableConfiguration) as error:
         return _unknown(asked, str(error))
     judgement = (judge_strictly if asked.strict else judge_container)(data, trusts)
@@ -101,6 +120,30 @@ def run(asked: argparse.Namespace) -> int:
     if not judgement.is_valid:
         return 1
     return 0 if asked.extract is None else _extract(judgement, asked)
+
+
+def _proof(asked: argparse.Namespace) -> int:
+    from sild.cli.verify_proof import verify_as_container
+    from sild.cli.verify_telling import Page
+    from sild.protocol.errors import ProtocolError
+
+    try:
+        found, lines = verify_as_container(asked)
+    except ProtocolError as error:
+        return _unknown(asked, f"--head or --of: {error.message}")
+    held = found["verdict"] == "valid"
+    if asked.json:
+        _print_json(found)
+    else:
+        page = Page(sys.stdout)
+        page.title(f"Verifying {asked.container.name}, a proof of a message log")
+        for line in lines:
+            page.item(line, (), held=held)
+        page.verdict(found["verdict"].upper(), good=held)
+        if asked.extract is not None:
+            page.note("Nothing was extracted: a proof holds no message.")
+        page.show()
+    return 0 if held else 1
 
 
 def _unknown(asked: argparse.Namespace, message: str) -> int:

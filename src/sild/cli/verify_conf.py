@@ -32,7 +32,7 @@ def read_conf(path: Path, strength: Strength) -> Mapping[str, Trust]:
             return _read_folder(path, strength)
         with tempfile.TemporaryDirectory(prefix="sild-conf-") as folder:
             _unpack(path, Path(folder))
-            return _read_folder(Path(folder), strength)
+            return _read_folder(Path(folder), strength, path)
     except (OSError, ProtocolError, *_ZIP_ERRORS) as error:
         raise UnreadableConfiguration(f"{path}: {_text(error)}") from None
 
@@ -43,14 +43,14 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
-def _read_folder(path: Path, strength: Strength) -> Mapping[str, Trust]:
+def _read_folder(path: Path, strength: Strength, named: Path | None = None) -> Mapping[str, Trust]:
     for name in _FOLDERS:
         if (path / name / _MARK).is_file():
             trusts = read_verification_conf(path / name)
             return {name: _for_evidence(trust, strength) for name, trust in trusts.items()}
     raise UnreadableConfiguration(
-        f"{path} is no configuration directory: it has no {_MARK} (a server keeps it beside a"
-        " folder for each instance)"
+        f"{named or path} is no configuration directory: it has no {_MARK} (a server"
+        " keeps it beside a folder for each instance)"
     )
 
 
@@ -60,6 +60,8 @@ def _for_evidence(trust: Trust, strength: Strength) -> Trust:
 
 
 def _unpack(path: Path, folder: Path) -> None:
+    if not path.exists():
+        raise UnreadableConfiguration(f"{path}: No such file or directory")
     if not zipfile.is_zipfile(path):
         raise UnreadableConfiguration(f"{path} is neither a folder nor a zip file")
     with zipfile.ZipFile(path) as archive:

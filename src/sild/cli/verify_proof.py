@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 300_000_000
 _FAILED, _UNKNOWN = 1, 2
+_QUESTION = "What does the proof of the log show?"
 
 _DESCRIPTION = """\
 Checks a proof that `sild log prove` or `sild log consistency` has written, with no server at hand:
@@ -69,6 +70,46 @@ def _read(asked: argparse.Namespace) -> tuple[bytes, Any, Any, bytes | None]:
         message = read_container(read_bounded(asked.container, _LARGEST)).message
     tsas = None if asked.conf is None else tsas_of(asked.conf)
     return read_bounded(asked.proof, _LARGEST), tsas, known, message
+
+
+def is_proof(data: bytes) -> bool:
+    """Whether a file that `sild verify` was given is such a proof, and no container."""
+    from sild.protocol.evidence.errors import EvidenceError
+    from sild.protocol.evidence.jsonform import read_object
+
+    try:
+        return data.startswith(b"{") and "proof" in read_object(data)
+    except EvidenceError:
+        return False
+
+
+def verify_as_container(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """What `sild verify` says of a proof: as JSON, and line by line.
+
+    Raises OSError, FileError, UnreadableConfiguration, and ProtocolError for another file than the
+    proof that cannot be read.
+    """
+    from sild.protocol.errors import ProtocolError
+
+    asked = argparse.Namespace(
+        proof=asked.container, conf=asked.conf, head=asked.head, container=asked.of
+    )
+    data, tsas, known, message = _read(asked)
+    found = dict.fromkeys(("verdict", "code", "signer", "signed_at", "timestamped_at"))
+    try:
+        verified = check_proof(data, tsas, known, message)
+    except ProtocolError as error:
+        found |= {"verdict": "invalid", "code": error.staged_code}
+        lines, held = [error.message], False
+    else:
+        newest = verified.stamps[max(verified.stamps)].gen_time
+        found |= {"verdict": "valid", "timestamped_at": f"{newest:%Y-%m-%dT%H:%M:%SZ}"}
+        lines, held = _lines(verified), True
+    steps = [
+        {"number": number, "question": _QUESTION, "answer": line, "held": held}
+        for number, line in enumerate(lines, 1)
+    ]
+    return {**found, "unverified": [], "steps": steps}, lines
 
 
 def tsas_of(conf: Path) -> "tuple[ApprovedTsa, ...]":

@@ -6,9 +6,14 @@ from dataclasses import replace
 from sild.protocol.asic.container import read_entries
 from sild.protocol.asic.judge import Judgement
 from sild.protocol.asic.strict import NotStrict
+from sild.protocol.asic.strictvalues import NotStrictValue, check_token
 from sild.protocol.asic.verify import Step, moment_text
 from sild.protocol.errors import ProtocolError
-from sild.protocol.evidence.archive_manifest import renewal_names, verify_renewals
+from sild.protocol.evidence.archive_manifest import (
+    read_archive_manifest,
+    renewal_names,
+    verify_renewals,
+)
 from sild.protocol.evidence.renewal import Renewal, RenewalTrust, check_in_time
 from sild.protocol.pki.timestamp import VerifiedTimestamp
 from sild.protocol.pki.trust import Trust
@@ -26,18 +31,33 @@ def follow_renewals(
     strictly, they are bytes that nobody vouches for.
     """
     report = judgement.report
-    if report is None or not judgement.is_valid or not renewal_names(read_entries(data)):
+    if report is None or not judgement.is_valid:
+        return judgement
+    entries = read_entries(data)
+    if not renewal_names(entries):
         return judgement
     tsas = [tsa for trust in trusts.values() for tsa in trust.tsas]
     try:
-        renewals = verify_renewals(read_entries(data), RenewalTrust(tsas, SystemClock().now()))
+        renewals = verify_renewals(entries, RenewalTrust(tsas, SystemClock().now()))
         own = VerifiedTimestamp(report.timestamped_at, report.tsa)
         check_in_time(own, renewals[0].stamped_at, renewals[0].name)
     except ProtocolError as error:
         message = f"its renewals prove nothing: {error.message}"
         found = _with_step(judgement, message, held=False)
         return replace(found, error=NotStrict(message)) if strict else found
+    if strict:
+        try:
+            _check_newest(entries, renewals[-1])
+        except NotStrictValue as error:
+            message = f"the time-stamp of {renewals[-1].name}: {error.message}"
+            return replace(_with_step(judgement, message, held=False), error=NotStrict(message))
     return _with_step(judgement, _text(renewals), held=True)
+
+
+def _check_newest(entries: Mapping[str, bytes], newest: Renewal) -> None:
+    """Raise NotStrictValue if its token could be another; older ones are covered by newer ones."""
+    token = entries[read_archive_manifest(entries[newest.name]).token]
+    check_token(token, newest.stamp.tsa.certificate)
 
 
 def _with_step(judgement: Judgement, text: str, *, held: bool) -> Judgement:

@@ -17,7 +17,7 @@ from typing import Protocol
 from sild.runtime.supervise import end_with_parent
 from sild.servers import central_server, security_server
 
-_GRACE_SECONDS = 15
+_GRACE_SECONDS = 60
 _ALL_DESCRIPTORS = 2**31 - 1
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__, *security_server.PRELOADED, *central_server.PRELOADED])
@@ -68,7 +68,11 @@ async def start_server(command: str, home: Path) -> ServerProcess:
 
 
 async def fork_server(command: str, home: Path) -> ServerProcess:
-    """Do what `start_server` does, in a fork of what has imported all that it needs."""
+    """Do what `start_server` does, in a fork of what has imported all that it needs.
+
+    As whatever `multiprocessing` starts, it imports the caller's main module: a script that calls
+    this guards what it does with `if __name__ == "__main__"`.
+    """
     process = _FORKS.Process(target=_be_server, args=(command, home, dict(os.environ)), daemon=True)
     # The first of all waits for the imports.
     await asyncio.to_thread(process.start)

@@ -52,6 +52,9 @@ _TRUST_ADVICE = (
     "The administrators of both security servers should look at the diagnostics of certificates "
     "and OCSP; the log has the details under the id of this error."
 )
+_STAMP_ADVICE = (
+    "The administrator of this security server should look at the diagnostics of time-stamping."
+)
 
 TABLE: Mapping[type[e.ProtocolError], Told] = {
     e.ProtocolError: Told(
@@ -153,11 +156,7 @@ TABLE: Mapping[type[e.ProtocolError], Told] = {
         "No message passes without a record: the administrator of this security server should look "
         "at the disk and the log.",
     ),
-    e.TimestampingFailed: Told(
-        _BOTH,
-        "The administrator of this security server should look at the diagnostics of "
-        "time-stamping.",
-    ),
+    e.TimestampingFailed: Told(_BOTH, _STAMP_ADVICE),
     e.CannotCreateSignature: Told(
         _BOTH,
         "The administrator of this security server should log in to the token, and look at the "
@@ -165,6 +164,8 @@ TABLE: Mapping[type[e.ProtocolError], Told] = {
     ),
     e.SignatureError: Told(_BOTH, _EVIDENCE_ADVICE),
     e.TrustError: Told(_BOTH, _TRUST_ADVICE),
+    e.TspCertificateNotFound: Told(_BOTH, _STAMP_ADVICE),
+    e.TimestampRefused: Told(_BOTH, _STAMP_ADVICE),
     e.GlobalConfError: Told(
         _BOTH,
         "The administrator of this security server should check that it can download the global "

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,10 @@ _BEYOND_GROUP_READ = 0o037
 
 class FileError(Exception):
     """A file or directory is not as it must be."""
+
+
+class DirectoryHeld(FileError):
+    """Another process works in a directory that is one process's alone."""
 
 
 class FileTooLarge(FileError):
@@ -55,6 +60,23 @@ def make_private_directory(path: Path) -> None:
         raise FileError(f"{path} belongs to user {found.st_uid}, not to user {os.geteuid()}")
     if stat.S_IMODE(found.st_mode) != _PRIVATE_DIRECTORY:
         path.chmod(_PRIVATE_DIRECTORY)
+
+
+@contextlib.contextmanager
+def hold_directory(directory: Path, lock: Path) -> Iterator[None]:
+    """Keep other processes from holding the same directory; raises DirectoryHeld.
+
+    Forks do not hold what their parent does, so whoever comes after it waits for none of them.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise DirectoryHeld(f"another process runs in {directory} already") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:

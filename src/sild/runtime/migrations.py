@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData
 
-from sild.runtime.database import Database
+from sild.runtime.database import Database, DatabaseError
 
 # ruff: noqa: PLC0415 - whoever has no schema to change does without Alembic: it takes long to
 # import, and eleven megabytes
@@ -28,7 +28,10 @@ class Migrations:
 
 
 async def migrate(database: Database, migrations: Migrations) -> None:
-    """Run the component's revisions that were not run, all or none."""
+    """Run the component's revisions that were not run, all or none.
+
+    Raises DatabaseError for a schema of a later release.
+    """
     async with database.migrating() as connection:
         await connection.run_sync(_upgrade, migrations)
 
@@ -44,6 +47,7 @@ def _upgrade(connection: Connection, migrations: Migrations) -> None:
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
 
     folder = str(migrations.folder)
     script = ScriptDirectory(folder, version_locations=[folder])
@@ -53,7 +57,12 @@ def _upgrade(connection: Connection, migrations: Migrations) -> None:
 
     with EnvironmentContext(Config(), script, fn=revisions, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table=migrations.version_table)
-        environment.run_migrations()
+        try:
+            environment.run_migrations()
+        except CommandError as error:
+            raise DatabaseError(
+                f"the tables of {migrations.component} are of another release: {error}"
+            ) from error
 
 
 def _compare(connection: Connection, metadata: MetaData) -> list[Any]:

@@ -1,6 +1,7 @@
 """A server's accounts: its first, and those that the command line changes beside the server."""
 
 import contextlib
+import logging
 import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from sild.components.accounts.accounts import Accounts
 from sild.components.accounts.errors import UserExists
-from sild.components.accounts.settings import AccountSettings
+from sild.components.accounts.settings import AccountSettings, UserSource
 from sild.components.accounts.store import AccountStore
 from sild.model.audit import SYSTEM_USER, Audit, AuditEvent, AuditRecord
 from sild.model.permissions import CENTRAL_SERVER, SECURITY_SERVER, Role, RoleTable
@@ -25,6 +26,8 @@ from sild.servers.central_settings import read_central_settings
 from sild.servers.databases import migrate_configuration, open_configuration
 from sild.servers.layout import Layout
 from sild.servers.settings import read_server_settings
+
+_LOG = logging.getLogger(__name__)
 
 _FIRST_USER_LIMIT = 4096
 
@@ -116,6 +119,14 @@ async def make_first_user(accounts: Accounts, roles: RoleTable, path: Path | Non
     # Of nodes that start at once, one is the first.
     with contextlib.suppress(UserExists):
         await accounts.add_user(name, password, theirs)
+
+
+async def warn_of_nobody(accounts: Accounts, settings: AccountSettings, command: str) -> None:
+    """Say in the log that nobody can log in, while that is so, and what makes an account."""
+    if settings.users is UserSource.LOCAL and not await accounts.users():
+        _LOG.warning(
+            "nobody can log in, for there are no accounts: `sild %s user add` makes one", command
+        )
 
 
 def _os_user() -> str:

@@ -18,9 +18,14 @@ from sild.runtime.asgi import AsgiApp
 from sild.runtime.files import FileError
 from sild.runtime.schedule import Period
 from sild.runtime.timed import LOOK_SECONDS, Timed
-from sild.runtime.tls import SwappableContext
-from sild.servers.accounts import SECURITY_PROGRAM, make_first_user
-from sild.servers.audit import audit_log_of, make_automatic_backup, open_audit_sink
+from sild.runtime.tls import SwappableContext, TlsSetupError
+from sild.servers.accounts import SECURITY_PROGRAM, make_first_user, warn_of_nobody
+from sild.servers.audit import (
+    audit_log_of,
+    delete_old_backups,
+    make_automatic_backup,
+    open_audit_sink,
+)
 from sild.servers.doors import API_CONNECTIONS, CannotListen, Door, Doors, door_context
 from sild.servers.health import serve_health
 from sild.servers.internal_tls import make_internal_tls, read_internal_tls
@@ -67,13 +72,15 @@ class Administration:
         make = partial(make_automatic_backup, backups, self._audit)
         making = Timed(settings.backup_cron, make, self._clock)
         around.control.schedule.every("automatic-backup", look, making.look)
-        clearing = Timed(settings.backup_cleanup_cron, backups.delete_old, self._clock)
+        clear = partial(delete_old_backups, backups, self._audit)
+        clearing = Timed(settings.backup_cleanup_cron, clear, self._clock)
         around.control.schedule.every("old-backups", look, clearing.look)
 
     async def run(self) -> None:
         """Answer until cancelled.
 
-        A port that is taken is tried again: whoever has it, messages are exchanged meanwhile.
+        A port that is taken, or a certificate that is none, is tried again: messages are exchanged
+        meanwhile.
         """
         settings = self._settings
         try:
@@ -83,15 +90,19 @@ class Administration:
         await self._tell_machines()
         if not settings.listeners.api_port:
             return
-        door = Door(settings.listeners.api_port, self._api(), self._tls(), API_CONNECTIONS)
+        api = self._api()
         while True:
             try:
+                door = Door(settings.listeners.api_port, api, self._tls(), API_CONNECTIONS)
                 await self._doors.open((door,))
-            except CannotListen as error:
+            except (CannotListen, TlsSetupError, FileError, OSError) as error:
                 _LOG.error("the management API is not served: %s", error)
                 await asyncio.sleep(_LISTEN_RETRY)
             else:
-                return
+                break
+        host, port = settings.server.internal_host, settings.listeners.api_port
+        _LOG.info("the management API is at https://%s:%d", host, port)
+        await warn_of_nobody(self.accounts, settings.accounts, "security-server")
 
     async def _tell_machines(self) -> None:
         """Answer balancers and Prometheus, where there is a port for them."""

@@ -37,3 +37,22 @@ async def make_automatic_backup(backups: Backups, audit: Audit) -> None:
         raise
     if made is not None:
         audit.record(AuditRecord(AuditEvent.BACKUP, {"backupFileName": made.name}))
+
+
+async def delete_old_backups(backups: Backups, audit: Audit) -> None:
+    """Delete automatic backups that were kept long enough, and tell of each.
+
+    One that cannot be deleted does not keep the others; raises what deleting the last such did.
+    """
+    failed: Refusal | None = None
+    for backup in await backups.old():
+        named = {"backupFileName": backup.name}
+        try:
+            await backups.delete(backup.name)
+        except Refusal as error:
+            failed = error
+            audit.record(AuditRecord(AuditEvent.DELETE_BACKUP, named, reason=error.message))
+        else:
+            audit.record(AuditRecord(AuditEvent.DELETE_BACKUP, named))
+    if failed is not None:
+        raise failed

@@ -26,11 +26,14 @@ from sild.runtime.fetch import Fetcher
 from sild.runtime.files import FileError
 from sild.runtime.schedule import Job, Period, Schedule
 from sild.runtime.timed import LOOK_SECONDS, Timed
-from sild.runtime.tls import (
-    SwappableContext,
+from sild.runtime.tls import SwappableContext, TlsSetupError
+from sild.servers.accounts import CENTRAL_PROGRAM, make_first_user, warn_of_nobody
+from sild.servers.audit import (
+    audit_log_of,
+    delete_old_backups,
+    make_automatic_backup,
+    open_audit_sink,
 )
-from sild.servers.accounts import CENTRAL_PROGRAM, make_first_user
-from sild.servers.audit import audit_log_of, make_automatic_backup, open_audit_sink
 from sild.servers.central_backups import finish_restoration
 from sild.servers.central_database import open_central_database
 from sild.servers.central_layout import CentralLayout
@@ -113,7 +116,8 @@ class CentralProcess:
         make = partial(make_automatic_backup, backups, self._audit)
         making = Timed(backup.backup_cron, make, self._clock)
         self._schedule.every("automatic-backup", look, making.look)
-        clearing = Timed(backup.backup_cleanup_cron, backups.delete_old, self._clock)
+        clear = partial(delete_old_backups, backups, self._audit)
+        clearing = Timed(backup.backup_cleanup_cron, clear, self._clock)
         self._schedule.every("old-backups", look, clearing.look)
 
     async def open(self) -> None:
@@ -136,6 +140,9 @@ class CentralProcess:
                 Door(listeners.configuration_https_port, distribution, services_tls),
             )
         )
+        host, port = self._settings.server.tls_host, listeners.api_port
+        _LOG.info("the management API is at https://%s:%d", host, port)
+        await warn_of_nobody(self.accounts, self._settings.accounts, "central-server")
 
     def _api(self) -> AsgiApp:
         services = Services(self.accounts, CENTRAL_SERVER, self._audit, self._clock)
@@ -167,6 +174,7 @@ async def run_central(layout: CentralLayout, settings: CentralServerSettings) ->
         OSError,
         PartDescriptionError,
         Refusal,
+        TlsSetupError,
     ) as error:
         _LOG.error("%s", error)
         return 1

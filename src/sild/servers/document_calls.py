@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sild.components.messagelog.errors import (
+    ArchivingFailed,
     EncryptionKeyNotFound,
     NoTimestampingProvider,
     NotTimestamped,
@@ -21,6 +22,7 @@ DOCUMENT_OPTIONS = RpcOptions(
     errors={
         error.__name__: error
         for error in (
+            ArchivingFailed,
             RecordNotFound,
             NotTimestamped,
             NoTimestampingProvider,

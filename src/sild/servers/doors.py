@@ -1,9 +1,11 @@
 """Ports at which a server answers ASGI applications: opened as one, closed as one."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from sild.runtime.asgi import AsgiApp, asgi_handler
 from sild.runtime.clock import Clock
@@ -22,7 +24,15 @@ API_CONNECTIONS = 500
 
 
 class CannotListen(Exception):
-    """A port is taken, or the address is not this machine's."""
+    """A port is taken or forbidden, or the address is not this machine's."""
+
+    @classmethod
+    def at(cls, host: str, port: int, error: OSError) -> Self:
+        """Say what stands against listening at a port, and what helps."""
+        message = f"cannot listen on {host} port {port}: {error.strerror}"
+        if error.errno == errno.EACCES:
+            message += "; ports below 1024 take CAP_NET_BIND_SERVICE, or set others in [listeners]"
+        return cls(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,7 @@ class Doors:
         try:
             server = await serve(asgi_handler(door.app, scheme), endpoint, limits, self._clock)
         except OSError as error:
-            message = f"cannot listen on {self._host} port {door.port}: {error.strerror}"
-            raise CannotListen(message) from error
+            raise CannotListen.at(self._host, door.port, error) from error
         self._servers.append(server)
 
     async def close(self, grace: float) -> None:

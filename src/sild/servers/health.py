@@ -134,4 +134,4 @@ async def listen_at(handler: Handler, host: str, port: int, clock: Clock) -> Htt
     try:
         return await serve(handler, endpoint, Limits(connections=_CONNECTIONS), clock)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        raise CannotListen.at(host, port, error) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from sild.components.messagelog.archivestore import ArchiveStore
 from sild.components.messagelog.archiving import Archiving
 from sild.components.messagelog.authorities import ChosenService
-from sild.components.messagelog.bundles import write_bundle
+from sild.components.messagelog.bundles import Bundles
 from sild.components.messagelog.chosen import TimestampingServices
 from sild.components.messagelog.cleaning import Cleaning
 from sild.components.messagelog.containers import SignedDocuments
@@ -86,7 +86,8 @@ class KeptMessages:
         self._cleaning = Cleaning(database, settings)
         self._archiving = Archiving(self._store, ArchiveStore(database), settings, layout.archives)
         self._clock = clock
-        self._bundles = layout.documents
+        self._bundles = Bundles(self._documents, settings)
+        self._bundle_folder = layout.documents
         self._enabled = settings.enabled
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
@@ -208,10 +209,10 @@ class KeptMessages:
         return await asyncio.to_thread(_write, path, document.name, document.content)
 
     async def write_documents(self, wanted: WantedDocuments) -> WrittenDocuments | None:
-        """Write signed documents to a file of their own; raises what `write_bundle` raises."""
+        """Write signed documents to a file of their own; raises what `Bundles.write` raises."""
         await self._catch_up()
-        path = self._bundles / self._clock.uuid()
-        bundle = await write_bundle(self._documents, wanted, path)
+        path = self._bundle_folder / self._clock.uuid()
+        bundle = await self._bundles.write(wanted, path)
         if bundle is None:
             return None
         return WrittenDocuments(str(bundle.path), bundle.name, bundle.media_type, bundle.size)

@@ -118,7 +118,9 @@ async def served_registry(path):
         handler = asgi_handler(application, "http")
         server = await serve(handler, Endpoint("127.0.0.1"), Limits(), made.clock)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{server.port}", timeout=60
+            ) as http:
                 yield Api(http, made, audit, key.text)
         finally:
             await server.close(0)

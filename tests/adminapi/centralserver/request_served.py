@@ -45,8 +45,12 @@ class Served:
         transport = httpx.AsyncHTTPTransport(local_address=address)
         mounts = {"http://": transport}
         async with (
-            httpx.AsyncClient(base_url=self.registration.base_url, mounts=mounts) as registration,
-            httpx.AsyncClient(base_url=self.management.base_url, mounts=mounts) as management,
+            httpx.AsyncClient(
+                base_url=self.registration.base_url, mounts=mounts, timeout=60
+            ) as registration,
+            httpx.AsyncClient(
+                base_url=self.management.base_url, mounts=mounts, timeout=60
+            ) as management,
         ):
             yield replace(self, registration=registration, management=management)
 
@@ -85,7 +89,9 @@ async def _client(app):
     endpoint = Endpoint("127.0.0.1")
     server = await serve(asgi_handler(app, "http"), endpoint, Limits(), SystemClock())
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{server.port}", timeout=60
+        ) as client:
             yield client
     finally:
         await server.close(0)

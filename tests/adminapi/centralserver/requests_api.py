@@ -82,7 +82,9 @@ async def requests_api(path):
         handler = asgi_handler(application, "http")
         server = await serve(handler, Endpoint("127.0.0.1"), Limits(), made.clock)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{server.port}", timeout=60
+            ) as http:
                 yield RequestsApi(http, made, audit, keys)
         finally:
             await server.close(0)

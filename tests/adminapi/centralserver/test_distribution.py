@@ -110,7 +110,7 @@ async def ask(port, path, method="GET", **headers):
     """The status, headers and body of an answer."""
 
     def send():
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(
                 method, path, headers={k.replace("_", "-"): v for k, v in headers.items()}

@@ -1,5 +1,7 @@
 """Requests of security servers over sockets: who is answered, and what is said."""
 
+import asyncio
+
 import pytest
 from zeep import Client as ZeepClient
 from zeep.transports import Transport
@@ -258,7 +260,7 @@ async def test_a_slow_body_is_not_waited_for(database):
 
         async def slowly():
             yield b"<"
-            await served.made.clock.sleep(0.5)
+            await asyncio.sleep(0.5)
             yield b">"
 
         answer = await served.post(served.management, MANAGEMENT, slowly(), "text/xml")
@@ -344,6 +346,14 @@ async def test_what_is_not_ours_tells_nothing(database):
 
     async with request_services(database, Broken()) as served:
         assert fault_of(await served.register()) == ("internal_error", "Internal error")
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_services_are_found_with_a_last_slash_and_without(database, slash):
+    async with request_services(database) as served:
+        for client, path in ((served.registration, REGISTRATION), (served.management, MANAGEMENT)):
+            answer = await client.post(path.rstrip("/") + slash, headers={"content-type": "x/y"})
+            assert answer.status_code == 415
 
 
 @pytest.mark.feature("CR-05")

@@ -289,6 +289,11 @@ async def test_what_is_no_part_is_refused(keyed, upload, code):
     assert (await keyed.refusal("POST", PARTS, upload=upload))[:2] == (400, code)
 
 
+async def test_a_part_that_is_refused_is_told_why(keyed):
+    _, _, metadata = await keyed.refusal("POST", PARTS, upload=part(b"<x/>"))
+    assert list(metadata) == ["the FETCHINTERVAL part: the document is no conf"]
+
+
 @pytest.mark.parametrize("place", ["NONE/0", "FETCHINTERVAL/0", "SHARED-PARAMETERS/9"])
 async def test_a_part_that_is_not_there_is_not_found(keyed, place):
     refused = await keyed.refusal("GET", f"{PARTS}/{place}/download")
@@ -321,10 +326,11 @@ async def test_an_anchor_is_compared_trusted_handed_out_and_forgotten(api):
 async def test_an_anchor_that_cannot_be_trusted_is_refused(api):
     own = anchor_form(partner_anchor("DEV"))
     code = "trusted_anchor_verification_failed"
-    assert (await api.refusal("POST", ANCHORS, upload=own))[:2] == (400, code)
+    itself = ("DEV is this instance itself",)
+    assert await api.refusal("POST", ANCHORS, upload=own) == (400, code, itself)
     api.central.partners.broken = GlobalConfDownloadFailed("nobody is there")
     other = anchor_form(partner_anchor())
-    assert (await api.refusal("POST", ANCHORS, upload=other))[:2] == (400, code)
+    assert await api.refusal("POST", ANCHORS, upload=other) == (400, code, ("nobody is there",))
     bad = Form({}, {"anchor": NamedFile("anchor.xml", b"<x/>")})
     for path in (ANCHORS, f"{ANCHORS}/preview"):
         assert (await api.refusal("POST", path, upload=bad))[:2] == (400, "malformed_anchor")

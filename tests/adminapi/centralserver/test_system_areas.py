@@ -2,6 +2,7 @@ import io
 import tarfile
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -13,6 +14,7 @@ from sild.components.backup.settings import BackupSettings
 from sild.components.centralserver.system import Node
 from sild.model.permissions import Role
 from sild.runtime.timed import Timed
+from sild.servers.audit import delete_old_backups
 
 pytestmark = pytest.mark.anyio
 CONFIGURATION = "/management-services-configuration"
@@ -426,7 +428,8 @@ async def test_backups_are_made_at_their_time_and_deleted_when_they_are_old(serv
     await served.initialize()
     backups, clock = served.central.backups, served.instance.clock
     making = Timed(BackupSettings().backup_cron, backups.create_automatic, clock)
-    clearing = Timed(BackupSettings().backup_cleanup_cron, backups.delete_old, clock)
+    clear = partial(delete_old_backups, backups, served.api.audit)
+    clearing = Timed(BackupSettings().backup_cleanup_cron, clear, clock)
     await making.look()
     assert (await served.ask("GET", "/backups")).json == []
     clock.turn(timedelta(days=1))
@@ -436,3 +439,6 @@ async def test_backups_are_made_at_their_time_and_deleted_when_they_are_old(serv
     clock.turn(timedelta(days=31))
     await clearing.look()
     assert (await served.ask("GET", "/backups")).json == []
+    record = served.api.audit.records[-1]
+    assert (record.event.name, record.user) == ("DELETE_BACKUP", "system")
+    assert record.data == {"backupFileName": made["filename"]}

@@ -75,9 +75,9 @@ def _central(database):
 
 
 @asynccontextmanager
-async def serving_trust(folder, **settings):
+async def serving_trust(folder, clock=None, **settings):
     """Serve the areas until the block ends."""
-    clock, audit = TurnedClock(), Heard()
+    clock, audit = clock or TurnedClock(), Heard()
     async with Database.open(f"sqlite:///{folder / 'db' / 'central.db'}") as database:
         async with database.migrating() as connection:
             for metadata in (account_tables.METADATA, trust_tables.METADATA):

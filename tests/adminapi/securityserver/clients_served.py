@@ -170,7 +170,7 @@ async def served_clients(path):
         server = await serve(handler, Endpoint("127.0.0.1"), Limits(), conf.clock)
         try:
             base = f"http://127.0.0.1:{server.port}"
-            async with httpx.AsyncClient(base_url=base) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 api = Api(http, conf, audit)
                 api.server = await _server(api, conf, path)
                 application.state.server = api.server

@@ -94,7 +94,7 @@ async def served_diagnostics(path, **ways):
         server = await serve(handler, Endpoint("127.0.0.1"), Limits(), made.clock)
         try:
             base = f"http://127.0.0.1:{server.port}"
-            async with httpx.AsyncClient(base_url=base) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 yield Api(http, _KEYS, made)
         finally:
             await server.close(0)

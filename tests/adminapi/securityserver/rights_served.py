@@ -114,7 +114,7 @@ async def served_rights(path):
         server = await serve(handler, Endpoint("127.0.0.1"), Limits(), conf.clock)
         try:
             base = f"http://127.0.0.1:{server.port}"
-            async with httpx.AsyncClient(base_url=base) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 api = Api(http, conf, world, audit)
                 application.state.server = _server(api, conf, world, StampStore(log))
                 yield api

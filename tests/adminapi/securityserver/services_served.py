@@ -140,7 +140,7 @@ async def served_services(path, *, settings=None, tls=None):
         )
         try:
             base = f"http://127.0.0.1:{server.port}"
-            async with httpx.AsyncClient(base_url=base, timeout=30) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 yield Api(http, stored, system, audit)
         finally:
             await server.close(0)

@@ -3,6 +3,7 @@
 import re
 import shutil
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,7 @@ from sild.components.backup.settings import BackupSettings
 from sild.model.permissions import SECURITY_SERVER, Role
 from sild.model.tokens import SOFT_TOKEN_ID, Token, TokenStatus
 from sild.runtime.timed import Timed
+from sild.servers.audit import delete_old_backups
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +103,8 @@ async def test_backups_are_made_at_their_time_and_deleted_when_they_are_old(serv
     await served.server.initialize()
     settings, clock, made = BackupSettings(), served.server.clock, served.server.backups
     making = Timed(settings.backup_cron, made.create_automatic, clock)
-    clearing = Timed(settings.backup_cleanup_cron, made.delete_old, clock)
+    clear = partial(delete_old_backups, made, served.api.audit)
+    clearing = Timed(settings.backup_cleanup_cron, clear, clock)
     await making.look()
     assert (await served.ask("GET", "/backups")).json == []
     clock.turn(timedelta(days=1))
@@ -112,6 +115,7 @@ async def test_backups_are_made_at_their_time_and_deleted_when_they_are_old(serv
     clock.turn(timedelta(days=31))
     await clearing.look()
     assert [each["filename"] for each in (await served.ask("GET", "/backups")).json] == [kept]
+    assert served.told == ("DELETE_BACKUP", True, {"backupFileName": names.pop()})
 
 
 async def test_only_system_administrators_have_to_do_with_backups(served):

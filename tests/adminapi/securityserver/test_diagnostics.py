@@ -13,6 +13,7 @@ from servers.survey_builder import MEASURES
 from sild.components.backup.settings import BackupSettings
 from sild.components.diagnostics.settings import DiagnosticsSettings
 from sild.components.messagelog.archivegroups import Grouping
+from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.model.permissions import Role
 from sild.model.services import Client, ClientStatus
@@ -127,6 +128,13 @@ async def test_an_authority_that_can_be_reached_waits_for_its_first_request(api)
 
 
 @pytest.mark.feature("DG-01")
+async def test_where_no_authority_was_chosen_none_is_told(api):
+    await api.made.survey.messages.choose_services(())
+    assert await api.get("/diagnostics/timestamping-services") == []
+    assert api.made.authority.asked == []
+
+
+@pytest.mark.feature("DG-01")
 async def test_an_authority_is_told_by_its_last_answer(api):
     (told,) = await api.get("/diagnostics/timestamping-services")
     api.made.noted.authorities.note(told["url"], None)
@@ -143,7 +151,10 @@ async def test_an_authority_that_cannot_be_reached_now_is_no_good(api):
     services = conf.timestamping_services
     unknown = replace(services[0], url="http://nowhere.invalid/tsa")
     silent = replace(services[0], url="http://127.0.0.1:1/tsa")
-    api.made.survey.messages._timestamping._authorities = lambda: (unknown, silent)
+    messages = api.made.survey.messages
+    messages._timestamping._authorities = lambda: (unknown, silent)
+    used = tuple(ChosenService(each.name, each.url) for each in (unknown, silent))
+    await messages.choose_services(used)
     first, second = await api.get("/diagnostics/timestamping-services")
     assert (first["status_class"], first["error"]["code"]) == ("FAIL", "unknown_host")
     assert (second["status_class"], second["error"]["code"]) == ("FAIL", "network_error")

@@ -400,7 +400,7 @@ def _accounts(database):
 async def served_tokens(path, settings=SETTINGS, strategy=Strategy.NONE):
     """The operations over a signer with a software token and a card."""
     address = await _accounts_at(path / "accounts.db")
-    async with Database.open(address) as database, httpx.AsyncClient() as http:
+    async with Database.open(address) as database, httpx.AsyncClient(timeout=60) as http:
         ocsp = OcspSettings(ocsp_prioritization_strategy=strategy)
         api = Api(http, path, settings, ocsp)
         application = make_application(

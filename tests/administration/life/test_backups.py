@@ -17,11 +17,11 @@ from sild.runtime.gnupg_home import GnupgHome
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no GnuPG"),
 ]
 
-SECONDS = 60
+SECONDS = 180
 
 
 @asynccontextmanager

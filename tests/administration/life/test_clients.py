@@ -6,7 +6,7 @@ import pytest
 
 from administration.life.world import ALONE, OWNER, PROVIDER, SHARED, refused, rows
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 RIGHTS = f"/clients/{ALONE}/service-clients/{{}}/access-rights"
 

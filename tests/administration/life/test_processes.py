@@ -17,10 +17,10 @@ from ecosystem.processes import child_of, children_of, until
 from sild.apiclient.errors import ApiClientError
 from sild.runtime.files import write_private
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 NO_PIN = "no PIN of a token was entered"
-SECONDS = 30
+SECONDS = 120
 
 
 async def log_in(life, server):

@@ -10,7 +10,7 @@ from administration.life.world import ALONE, CONSUMER, GREETING, refused, rows
 from sild.apiclient.values import Octets
 from standins.services import SOAP_CODES
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 PLACE = f"/clients/{ALONE}"
 RIGHTS = f"{PLACE}/service-clients/{CONSUMER}/access-rights"

@@ -33,7 +33,7 @@ ALONE = "DEV:COM:5678:Alone"
 SERVICE = f"{ALONE}:mock1"
 SHARED = f"{PROVIDER}:mock1"
 OWNER = {"SS0": "DEV:COM:1234", "SS1": "DEV:COM:4321", "SS2": "DEV:COM:5678"}
-_SECONDS = 60
+_SECONDS = 180
 GREETING = {"message": "Hello, world from GET service!"}
 
 
@@ -50,9 +50,13 @@ class Life(World):
         self._speaker = None
 
     def set_up(self):
-        """Let each server say how it fares, and the third use PostgreSQL."""
+        """Let each server say how it fares, and the third use PostgreSQL.
+
+        What is published they learn when they are told to, so that what is pending is seen.
+        """
         self.ss2 = self.servers[2]
         for server in self.servers:
+            server.refreshes = True
             # Ports that on these addresses nobody else has.
             server.further = {
                 "health": {
@@ -62,8 +66,9 @@ class Life(World):
                     "healthy-seconds": 0.0,
                 },
                 "metrics": {"listen-address": server.address, "port": self.places.management},
+                "configuration-client": {"update-interval": 40.0, "retry-interval": 1.0},
             }
-        self.ss2.further["server"] = {"stop-grace": 5.0}
+        self.ss2.further["server"] = {"stop-grace": 20.0}
         if self.database:
             self.ss2.further["server"]["database"] = self.database
 
@@ -140,7 +145,7 @@ class Life(World):
         method, path = how.pop("method", "GET"), how.pop("path", "")
         url = f"{how.pop('at', self.ss1.http_url)}/r1/{service.replace(':', '/')}{path}"
         verify = how.pop("verify", True)
-        async with httpx.AsyncClient(trust_env=False, timeout=30, verify=verify) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=120, verify=verify) as http:
             return await http.request(method, url, headers=headers, **how)
 
     @asynccontextmanager
@@ -150,7 +155,7 @@ class Life(World):
         self.waiting.clear()
         calling = asyncio.create_task(self.call(f"{ALONE}:slow", **how))
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await self.asked.wait()
             yield
         finally:
@@ -173,7 +178,17 @@ class Life(World):
         assert told["type"].rpartition(".")[2] == code, told
         return told["message"]
 
-    async def answers_soon(self, service=SERVICE, seconds=20, **how):
+    async def refuses_soon(self, code, service=SERVICE, seconds=120):
+        """Come back when calls are refused with this code; until then they are treated as before."""
+        told = None
+        for _ in range(seconds * 10):
+            told = (await self.call(service)).json()
+            if told.get("type", "").rpartition(".")[2] == code:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(told)
+
+    async def answers_soon(self, service=SERVICE, seconds=120, **how):
         """Come back when a service answers; until then it is refused, or nobody is there."""
         answer = None
         for _ in range(seconds * 10):
@@ -186,7 +201,7 @@ class Life(World):
 
     async def health(self, server, port=None):
         """What a balancer is told: whether the server is healthy, and why not."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=120) as http:
             answer = await http.get(f"http://{server.address}:{port or self.places.registration}/")
         told = answer.json()
         assert answer.status_code == (200 if told["healthy"] else 503)
@@ -201,7 +216,7 @@ class Life(World):
             "health": await self.health(ss2),
         }
 
-    async def until_healthy(self, server, port=None, seconds=30):
+    async def until_healthy(self, server, port=None, seconds=120):
         """Come back when the server serves."""
         told = None
         for _ in range(seconds * 10):
@@ -238,7 +253,7 @@ class Life(World):
         content = SOAP
         for old, new in names:
             content = content.replace(old, new)
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=120) as http:
             headers = {"Content-Type": "text/xml"}
             return (await http.post(self.ss1.http_url, content=content, headers=headers)).text
 
@@ -250,7 +265,7 @@ class Life(World):
         with closing(sqlite3.connect(server.layout.message_database)) as database:
             return database.execute(count).fetchone()[0]
 
-    async def until_more_messages_than(self, count, server, seconds=30):
+    async def until_more_messages_than(self, count, server, seconds=120):
         """Come back when its message log has grown."""
         for _ in range(seconds * 10):
             if await self.count_of_messages(server) > count:
@@ -260,7 +275,7 @@ class Life(World):
 
     async def metrics(self, server):
         """What Prometheus is told."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=120) as http:
             return (
                 await http.get(f"http://{server.address}:{self.places.management}/metrics")
             ).text
@@ -296,7 +311,7 @@ class Life(World):
         """The hash of a certificate as the API tells it."""
         return DigestAlgorithm.SHA256.digest(der).hex().upper()
 
-    async def shown_at(self, host, port, seconds=20):
+    async def shown_at(self, host, port, seconds=120):
         """The hash of the certificate that is shown at a port, once somebody is there."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -1,25 +1,33 @@
 """Everything that can be done to a security server, once, and much that cannot."""
 
 import asyncio
+import os
 import subprocess
 import sys
-from contextlib import suppress
 
 import httpx
 
 from administration.askers import KEY, Asker, api_of
 from administration.test_from_nothing import CONSUMER, PIN, Founding
+from administration.told.applied import APPLIED_PIN, DATABASE_PASSWORD, Applied
 from administration.told.canaries import Secrets, Watch
 from administration.world import PASSWORD, World
+from ecosystem.processes import children_of, is_running, until
 from sild.apiclient.errors import ApiError
 from sild.apiclient.values import Form, NamedFile, Octets
 from sild.devnet.certification import CertificateUse
+from sild.runtime.files import make_private_directory, write_private
 from softhsm import USER_PIN
 
 NEXT_PIN, WRONG_PIN, WEAK_PIN = "Canary-PIN-0002", "Canary-PIN-0003", "canarypinweak4"
 OTHER_USER, OTHER_PASSWORD, NEXT_PASSWORD = "eve", "canary password five", "canary-password-six"
 WRONG_PASSWORD = "canary-password-seven"
 PIN_VARIABLE = "PINS_OF_TESTS"
+OFTEN = {"backup-cron": "0/15 * * * * ?", "backup-cleanup-cron": "0/15 * * * * ?"}
+OLD_BACKUPS = {
+    "ss0": "ss-automatic-backup-20200101-000000.gpg",
+    "central": "cs-automatic-backup-20200101-000000.gpg",
+}
 GROUP, SECOND_MEMBER = "friends", "DEV:COM:1234"
 THINGS = f"{CONSUMER}:things"
 SYSTEM_CERTIFICATE = "/system/certificate"
@@ -28,8 +36,9 @@ SYSTEM_CERTIFICATE = "/system/certificate"
 class Run(World):
     """The run; `secrets` are what nobody is told, `answered` is what everybody was."""
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, database=None):
+        super().__init__(folder, ("ss0", "ss1", "ss2"))
+        self.database = database
         self.secrets, self.watch, self.answered = Secrets(), Watch(), []
         self.founding = Founding(self)
 
@@ -47,7 +56,18 @@ class Run(World):
             }
         }
         self.ss1.environment = {PIN_VARIABLE: NEXT_PIN}
-        self.ss0.further = {"backup": {"backup-cron": "0/15 * * * * ?"}}
+        self.ss0.further = {"backup": OFTEN}
+        self.central.further = {"backup": OFTEN}
+        self.ss2 = self.servers[2]
+        self.applied = Applied(self, self.ss2)
+        if self.database:
+            database = self.database.replace("//sild@", f"//sild:{DATABASE_PASSWORD}@")
+            self.ss2.further = {"server": {"database": database}}
+        for which, name in OLD_BACKUPS.items():
+            backups = getattr(self, which).layout.backups
+            make_private_directory(backups)
+            write_private(backups / name, b"old")
+            os.utime(backups / name, (0, 0))
 
     def _plug_in(self):
         variables = self.ss1.environment
@@ -56,8 +76,8 @@ class Run(World):
 
     async def live(self):
         """Do it all."""
-        roots = [lambda: self.ss0.process.pid, lambda: self.ss1.process.pid]
-        roots.append(lambda: self.central.process.pid)
+        runs = (*self.servers, self.central, self.applied)
+        roots = [lambda each=each: each.process and each.process.pid for each in runs]
         self._know_secrets()
         async with self.watch.watching(*roots):
             await self._live()
@@ -73,6 +93,7 @@ class Run(World):
             ss1, await founding.add_client(ss1, "4321", "TestClient", "Test client")
         )
         await founding.settle()
+        await self._declared()
         await self._people()
         await self._tokens_and_keys()
         await self._card()
@@ -97,6 +118,8 @@ class Run(World):
             "another user's password": OTHER_PASSWORD,
             "that user's next password": NEXT_PASSWORD,
             "a wrong password": WRONG_PASSWORD,
+            "the PIN that is applied": APPLIED_PIN,
+            "ss2's password of the database": DATABASE_PASSWORD,
         }.items():
             add(name, secret)
 
@@ -123,6 +146,25 @@ class Run(World):
         return Asker("every", KEY, http)
 
     # What is done
+
+    async def _declared(self):
+        """A server is applied, and does what tells of its settings and of its database."""
+        await self.applied.apply_thrice()
+        ss2 = self.ss2
+        backup = (await ss2.ask("POST", "/backups"))["filename"]
+        await ss2.ask("PUT", f"/backups/{backup}/restore")
+        await asyncio.sleep(1)
+        await ss2.until_up()
+        report = await ss2.client.call("GET", "/diagnostics/info/download")
+        self.answered += [*self.applied.printed, report.content.decode()]
+        command = [sys.executable, "-m", "sild", "security-server"]
+        self._run([*command, "--home", ss2.home, "--check"])
+        away = self.folder / "away"
+        make_private_directory(away)
+        url = f"postgresql://sild:{DATABASE_PASSWORD}@127.0.0.1:1/none"
+        write_private(away / "sild.toml", f'[server]\ndatabase = "{url}"\n'.encode())
+        self._run([*command, "--home", away], code=1)
+        self._run([*command, "backup", "list", "--home", away], code=1)
 
     async def _people(self):
         """Keys come and go, people log in and out, and some of them fail."""
@@ -179,7 +221,7 @@ class Run(World):
             input=given + "\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             env=environment,
         )
@@ -233,7 +275,7 @@ class Run(World):
             key = await ask("POST", f"{path}/keys", {"label": f"card {comes_home}"})
             sha256 = await self._put_on_card(key["id"])
             found = f"/token-certificates/{sha256}"
-            for _ in range(50):
+            for _ in range(600):
                 if any(
                     sha256 == each["certificate_details"]["hash"]
                     for kept in (await ask("GET", path))["keys"]
@@ -365,23 +407,33 @@ class Run(World):
         self.answered.append(report.content.decode())
 
     async def _internal_tls(self):
-        call = self.ss1.client.call
+        call, before = self.ss1.client.call, self._worker()
         await call("POST", SYSTEM_CERTIFICATE)
         name = {"name": "CN=ss1.example.org"}
         csr = (await call("POST", f"{SYSTEM_CERTIFICATE}/csr", json=name)).content
         made = await self.sign(csr, "auth")
         await call("POST", f"{SYSTEM_CERTIFICATE}/import", upload=Octets(made))
-        await self._until_it_listens()
+        await self._until_another_answers(before)
 
-    async def _until_it_listens(self):
-        """Come back when the workers, which start anew with each certificate, answer."""
-        async with httpx.AsyncClient(trust_env=False) as http:
-            for _ in range(100):
-                # Those of before may still be there.
+    def _worker(self):
+        return children_of(self.ss1.process.pid).get("worker-0")
+
+    async def _until_another_answers(self, before):
+        """Come back when a worker answers and stays: it starts anew with each certificate."""
+        answered = 0
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+            for _ in range(600):
                 await asyncio.sleep(0.3)
-                with suppress(httpx.TransportError):
+                worker = self._worker()
+                try:
                     await http.get(self.ss1.http_url)
+                except httpx.TransportError:
+                    answered = 0
+                    continue
+                answered = answered + 1 if worker == self._worker() not in {before, None} else 0
+                if answered == 3:
                     return
+        raise AssertionError("no other worker answers")
 
     async def _mistakes(self):
         """Secrets where they do not belong, and bodies that are none."""
@@ -435,7 +487,7 @@ class Run(World):
         ):
             body = {"url": url, "type": kind, "rest_service_code": "bad"}
             await self.wrong(self.ss1, "POST", place, body)
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=120) as http:
             for content in (b"", b"<", b"<a/>", NEXT_PIN.encode()):
                 answer = await http.post(self.ss1.http_url, content=content)
                 self.answered.append(answer.text)
@@ -470,8 +522,10 @@ class Run(World):
         await ask("POST", "/backups/upload", upload=spoilt)
         await self.wrong(self.ss1, "PUT", "/backups/spoilt.gpg/restore")
         await ask("DELETE", "/backups/spoilt.gpg")
+        before = children_of(self.ss1.process.pid)
         await ask("PUT", f"/backups/{second}/restore")
-        await asyncio.sleep(1)
+        await until(lambda: not any(map(is_running, before.values())), 180, "the old are gone")
+        await self.ss1.forget_session()
         await self.ss1.until_up()
         # It reads its PIN where it stands.
         await self.ss1.until("/tokens/0", lambda told: told["logged_in"])

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from administration.operations import ROWS
+from administration.told.run import OLD_BACKUPS
 from administration.told.spec_al import DATA
 from sild.model.audit import AuditEvent
 
 # Everything is done once, before the first of them.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 EVENTS = sorted({row.event for row in ROWS if row.event is not None})
 # What an event becomes when it is known which of several it is.
@@ -104,6 +105,18 @@ def test_what_a_server_does_by_itself_is_of_the_user_system(run):
         assert record.keys() == {"event", "user", "data"}
         assert record["user"] == "system"
         assert (run.ss0.layout.backups / record["data"]["backupFileName"]).exists()
+
+
+@pytest.mark.feature("AU-03")
+@pytest.mark.parametrize("which", OLD_BACKUPS)
+def test_an_old_backup_that_a_server_deletes_by_itself_is_told(run, which):
+    layout = getattr(run, which).layout
+    lines = layout.audit_log.read_text().splitlines()
+    (record,) = of([json.loads(line.partition(" - ")[2]) for line in lines], "DELETE_BACKUP")
+    name = OLD_BACKUPS[which]
+    assert not (layout.backups / name).exists()
+    told = {"event": "Delete backup file", "user": "system", "data": {"backupFileName": name}}
+    assert record == told
 
 
 @pytest.mark.feature("AU-01")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from administration.told.applied import APPLIED_PIN, DATABASE_PASSWORD
 from administration.told.canaries import (
     Secrets,
     files_below,
@@ -13,7 +14,7 @@ from administration.told.canaries import (
 from administration.told.run import NEXT_PIN, PIN
 
 # Everything is done once, before the first of them.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1200)]
 
 # What stands where an administrator put it, to be read at each start.
 GIVEN = {"first-user", "token-pin"}
@@ -22,14 +23,15 @@ PIN_READERS = {"python", "python3", "sild", "signer"}
 
 
 def homes_of(run):
-    return {"ss0": run.ss0.home, "ss1": run.ss1.home, "central": run.central.layout.home}
+    homes = {code: server.home for code, server in zip(run.codes, run.servers, strict=True)}
+    return homes | {"central": run.central.layout.home}
 
 
 @pytest.fixture(scope="module")
 def keys(run):
     """Looks for the private keys of all servers, too; gives the file that each TLS key stands in."""
     places = {}
-    pins = {"ss0": PIN, "ss1": NEXT_PIN, "central": PIN}
+    pins = {"ss0": PIN, "ss1": NEXT_PIN, "ss2": APPLIED_PIN, "central": PIN}
     for name, home in homes_of(run).items():
         for file, key in token_keys(home / "signer" / "softtoken", pins[name]):
             run.secrets.add_key(f"{name}'s key {file}", key)
@@ -37,6 +39,7 @@ def keys(run):
             what = f"{name}'s {path.name}"
             run.secrets.add_key(what, pem_key(path))
             places[what] = path
+    places["ss2's password"] = run.ss2.layout.settings_file
     return places
 
 
@@ -53,7 +56,7 @@ def told_in(run, keys, files):
 
 def test_keys_are_looked_for(run, keys):
     looked_for = [name for name in run.secrets.forms if name.endswith("(d)")]
-    assert {name.split("'")[0] for name in looked_for} == {"ss0", "ss1", "central"}
+    assert {name.split("'")[0] for name in looked_for} == {"ss0", "ss1", "ss2", "central"}
     assert len(keys) >= 6
     assert len(looked_for) >= len(keys) + 9
 
@@ -68,7 +71,7 @@ def test_no_file_of_a_server_tells_a_secret(run, keys):
 
 @pytest.mark.feature("BK-01")
 def test_no_backup_that_is_not_encrypted_tells_a_secret(run, keys):
-    layouts = (run.ss1.layout, run.central.layout)
+    layouts = (run.ss1.layout, run.ss2.layout, run.central.layout)
     opened = [each for of in layouts for each in opened_backups(of.backups, of.gnupg)]
     names = {path.name for path, _ in opened}
     assert {"sild.toml", "manifest.json"} <= names
@@ -76,9 +79,22 @@ def test_no_backup_that_is_not_encrypted_tells_a_secret(run, keys):
 
 
 @pytest.mark.feature("BK-04")
-def test_no_copy_that_a_restoration_made_tells_a_secret(run, keys):
-    path = run.ss1.home / "restoring" / "conf_prerestore_backup.tar"
+@pytest.mark.parametrize("code", ["ss1", "ss2"])
+def test_no_copy_that_a_restoration_made_tells_a_secret(run, keys, code):
+    path = homes_of(run)[code] / "restoring" / "conf_prerestore_backup.tar"
     assert told_in(run, {}, files_of_tar(path, path.read_bytes())) == set()
+
+
+def test_no_file_that_is_applied_or_made_by_that_tells_a_secret(run, keys):
+    files = run.applied.files()
+    assert {path.suffix for path, _ in files} >= {".yaml", ".xml"}
+    assert told_in(run, {}, files) == set()
+
+
+def test_the_server_that_was_applied_keeps_everything_in_its_database(run, postgres):
+    assert not run.ss2.layout.server_database.exists()
+    assert not run.ss2.layout.message_database.exists()
+    assert DATABASE_PASSWORD in run.ss2.layout.settings_file.read_text()
 
 
 def test_nobody_was_answered_a_secret(run, keys):

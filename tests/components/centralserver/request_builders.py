@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from clocks import StoppedClock
 from components.centralserver.registry_builder import (
     CERTIFICATE,
     MEMBER,
@@ -18,7 +19,6 @@ from sild.components.centralserver.system import Node, Parameter, set_parameter
 from sild.model.registration import AutomaticApproval, Origin
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.management.verify import Ecosystem
-from sild.runtime.clock import TurnedClock
 
 __all__ = ["CERTIFICATE", "MEMBER", "OTHER", "PORTAL", "SERVER", "SUBSYSTEM"]
 
@@ -46,7 +46,7 @@ class Requested:
         self.database = made.database
         self.registered = made
         self.ca = ca
-        self.clock = TurnedClock()
+        self.clock = StoppedClock()
         self.clock.turn_to(NOON)
         self.certificate = ca.issue_auth("SS9", instance="EE").certificate.der
         self.requests = self.with_automatic()

@@ -72,7 +72,7 @@ def check(path):
 
 def wait_for_rounds(path, name, count, process):
     rounds = path / "rounds"
-    for _ in range(3000):
+    for _ in range(12_000):
         if rounds.exists() and rounds.read_text().split().count(name) >= count:
             return
         assert process.poll() is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pki_builder import MEMBER, NOON, TestTsa
 from signing_builder import ATTACHMENT, MESSAGE, TestSigner
+from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.containers import SignedDocuments
 from sild.components.messagelog.encryption import open_cipher
 from sild.components.messagelog.entries import read_entry
@@ -116,6 +117,9 @@ def service(url="http://tsa.test/", tsa=TSA, cost=None, name="Test TSA"):
     return TimestampingService(name, url, tsa.signer.certificate, cost)
 
 
+CHOSEN = ChosenService("Test TSA", "http://tsa.test/")
+
+
 @dataclass
 class Authority:
     """Time-stamping authorities that answer or are silent, by their addresses."""
@@ -171,4 +175,7 @@ async def keeping(path, limits=None, **settings):
     """Control's side of the message log, its database that of the path."""
     async with Database.open(url_at(path)) as database:
         await migrate(database, MIGRATIONS)
-        yield Kept(path, database, limits or TakeLimits(), MessageLogSettings(**settings))
+        kept = Kept(path, database, limits or TakeLimits(), MessageLogSettings(**settings))
+        if not await kept.stamps.chosen():
+            await kept.timestamping.choose([CHOSEN])
+        yield kept

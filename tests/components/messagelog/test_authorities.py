@@ -33,10 +33,16 @@ MOVED = (service("http://new/", name="A"), service("http://b/", name="B"))
     ],
 )
 def test_a_strategy_orders_or_narrows_the_services_by_cost(strategy, urls):
-    assert list(addresses_in_order(APPROVED, (), strategy)) == urls
+    chosen = [ChosenService(each.name, each.url) for each in APPROVED]
+    assert list(addresses_in_order(APPROVED, chosen, strategy)) == urls
 
 
-def test_only_chosen_services_are_asked_where_some_were_chosen():
+@pytest.mark.parametrize("strategy", Strategy)
+def test_where_no_service_was_chosen_nobody_is_asked(strategy):
+    assert addresses_in_order(APPROVED, (), strategy) == ()
+
+
+def test_only_chosen_services_are_asked():
     chosen = [ChosenService("x", url) for url in ("paid 2", "elsewhere", "free 1", "paid 2")]
     asked = addresses_in_order(APPROVED, chosen, Strategy.NONE)
     assert asked == ("paid 2", "elsewhere", "free 1")

@@ -20,7 +20,7 @@ from sild.components.messagelog.errors import RecordNotFound
 from sild.components.messagelog.records import KeptRecord
 from sild.model.messages import WantedDocuments
 from sild.protocol.asic.container import read_container
-from sild.protocol.asic.verify import verify_container
+from sild.protocol.asic.verify import Doubt, verify_container
 from sild.protocol.errors import TimestampRefused
 from sild.protocol.ids import ClientId
 
@@ -71,7 +71,7 @@ async def test_messages_that_were_signed_together_prove_themselves_each(tmp_path
 
 
 @pytest.mark.parametrize("limit", [2000, 2 * MIB])
-async def test_a_body_that_was_cut_is_told_by_its_digest(tmp_path, limit):
+async def test_what_was_kept_of_a_body_that_was_cut_is_there_and_not_vouched_for(tmp_path, limit):
     bodies = [os.urandom(limit + 1), os.urandom(limit), os.urandom(limit - 1)]
     settings = {"max_loggable_message_body_size": limit, "truncated_body_allowed": True}
     async with keeping(tmp_path) as kept, writing(tmp_path, **settings) as writer:
@@ -80,8 +80,10 @@ async def test_a_body_that_was_cut_is_told_by_its_digest(tmp_path, limit):
             await save(writer, records_of(*bodies), [cut, *bodies[1:]])
         await kept.taker.take_all()
         container, report = await exported(kept, "id-0")
-        assert container.attachments == {}
-        assert [part.uri for part in report.unverified] == [ATTACHMENT]
+        assert container.attachments == {ATTACHMENT: bodies[0][:limit]}
+        assert [(part.uri, part.doubt) for part in report.unverified] == [
+            (ATTACHMENT, Doubt.CHANGED)
+        ]
         for number in (1, 2):
             container, report = await exported(kept, f"id-{number}")
             assert container.attachments == {ATTACHMENT: bodies[number]}

@@ -93,8 +93,7 @@ async def test_what_is_kept_is_sealed_and_opened_again(tmp_path, keystore):
         by_name = {each.record.query_id: each.record for each in await kept.records()}
         assert {name: each.body for name, each in by_name.items()} == dict(given)
         assert {each.message for each in by_name.values()} == {plain_record().message}
-        numbers = await kept.rows("SELECT cipher_number FROM messagelog_record")
-        assert sorted(number for (number,) in numbers) == [1, 2, 3]
+        assert len(await numbers_of(kept)) == len(given)
         columns = [
             *await kept.rows("SELECT message, body FROM messagelog_record"),
             *await kept.rows("SELECT content, NULL FROM messagelog_piece"),
@@ -110,8 +109,28 @@ async def test_no_number_is_given_twice_however_many_come_in_one_transaction(tmp
     async with writing(tmp_path) as writer, keeping(tmp_path, **sealing) as kept:
         for batch in ("ab", "cd", "ef"):
             await save(writer, kept, *[(name, name.encode()) for name in batch])
-        numbers = await kept.rows("SELECT cipher_number FROM messagelog_record")
-        assert sorted(number for (number,) in numbers) == [1, 2, 3, 4, 5, 6]
+        numbers = await numbers_of(kept)
+        assert numbers == list(range(numbers[0], numbers[0] + 6))
+
+
+async def test_logs_with_one_key_store_have_no_number_in_common(tmp_path, keystore):
+    given = set()
+    for node in ("one", "two"):
+        path = tmp_path / node
+        path.mkdir()
+        sealing = sealed_with(keystore, "key1")
+        async with writing(path) as writer, keeping(path, **sealing) as kept:
+            await save(writer, kept, *[(f"{n}", b"body") for n in range(3)])
+            numbers = await numbers_of(kept)
+        # The reference's numbers are the ids of its rows.
+        assert min(numbers) > 1 << 60
+        given.update(numbers)
+    assert len(given) == 6
+
+
+async def numbers_of(kept):
+    rows = await kept.rows("SELECT cipher_number FROM messagelog_record ORDER BY cipher_number")
+    return [number for (number,) in rows]
 
 
 async def test_what_was_plain_stays_plain_and_old_keys_open_what_they_sealed(tmp_path, keystore):

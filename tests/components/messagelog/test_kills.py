@@ -84,7 +84,18 @@ def kill_and_kill(path, rounds, seed):
             taker = start(take, path)
             time.sleep(chance.uniform(0.02, 0.3))
             kill(taker)
+        until_acknowledged(path, name)
         kill(writer)
+
+
+def until_acknowledged(path, name):
+    """Come back when the writer of this name has saved something."""
+    acknowledged = path / "acknowledged"
+    for _ in range(12_000):
+        if acknowledged.exists() and f"\n{name}-" in f"\n{acknowledged.read_text()}":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"writer {name} saves nothing")
 
 
 async def check(path):

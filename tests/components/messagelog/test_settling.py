@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from components.messagelog.builders import plain_record, writing
+from runtime.http_ends import settle
 from sild.components.messagelog.log import Conditions
 from sild.components.messagelog.settling import Settling
 from sild.protocol.errors import LoggingFailed, TimestampingFailed
@@ -37,9 +38,9 @@ async def test_records_that_come_while_control_is_busy_are_asked_about_together(
     async with asyncio.TaskGroup() as tasks:
         settling = Settling(control, "worker-0", tasks.create_task, stamped=False)
         waits = [tasks.create_task(settling.settle(Position(1, 10)))]
-        await asyncio.sleep(0.01)
+        await settle()
         waits += [tasks.create_task(settling.settle(Position(1, n))) for n in (20, 30)]
-        await asyncio.sleep(0.01)
+        await settle()
         assert control.asked == [("worker-0", ((1, 10),))]
         assert not any(each.done() for each in waits)
         control.let.set()

@@ -166,7 +166,7 @@ async def consumer(tmp_path):
 
 async def test_an_answer_to_a_request_that_is_not_saved_is_refused(consumer):
     url, log = consumer
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         answer = await client.post(
             f"{url}/r1/{REGISTER.short}/service",
             headers={"X-Road-Client": PORTAL.short},

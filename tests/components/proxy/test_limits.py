@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from runtime.http_ends import settle
 from sild.components.proxy.limits import peer_pool_limits, service_pool_limits
 from sild.components.proxy.listeners import Listeners
 from sild.components.proxy.settings import AntiDosSettings, ProxySettings
@@ -59,7 +60,7 @@ async def ports_with(anti_dos=None, **changes):
         await listeners.close(0)
 
 
-async def talk(port, *pieces, seconds=1.0):
+async def talk(port, *pieces, seconds=60.0):
     """What is answered until the connection ends; or that it did not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -142,10 +143,14 @@ async def test_who_sends_too_slowly_is_cut_off(side, name):
 async def test_more_connections_than_allowed_are_refused_when_they_have_waited(side):
     anti_dos = AntiDosSettings(max_parallel_connections=2, largest_share=1.0, waiting_seconds=0.1)
     async with ports_with(anti_dos) as ports:
-        inside = [asyncio.create_task(talk(ports[side], REQUEST[:9])) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        inside = [await asyncio.open_connection("127.0.0.1", ports[side]) for _ in range(2)]
+        for _, writer in inside:
+            writer.write(REQUEST[:9])
+        await settle()
         assert (await talk(ports[side], REQUEST)).startswith(b"HTTP/1.1 503 ")
-        assert await asyncio.gather(*inside) == ["open"] * 2
+        for reader, writer in inside:
+            assert not reader.at_eof()
+            writer.close()
 
 
 @pytest.mark.feature("PX-25")

@@ -40,7 +40,7 @@ class Forgetful:
 
     async def ended(self):
         """Come back when no connection is open."""
-        for _ in range(500):
+        for _ in range(6000):
             if not self.open:
                 return
             await asyncio.sleep(0.01)

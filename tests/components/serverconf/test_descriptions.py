@@ -567,7 +567,7 @@ def validated(tmp_path):
         program = tmp_path / "validator"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o700)
-        return Used(stored, validator=WsdlValidator(str(program), timeout=10.0))
+        return Used(stored, validator=WsdlValidator(str(program), timeout=60.0))
 
     return make
 
@@ -605,7 +605,7 @@ async def test_without_a_validator_that_runs_nothing_is_added(tmp_path):
 
 async def test_a_validator_that_does_not_end_is_ended(tmp_path):
     program = tmp_path / "validator"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o700)
     with pytest.raises(InvalidWsdl, match="did not end"):
         await WsdlValidator(str(program), timeout=0.2).validate(WSDL_URL)

@@ -370,19 +370,19 @@ async def test_a_blocked_device_holds_up_no_other(hsm):
     hsm.make_token("one")
     hsm.make_token("two")
     freed = threading.Event()
-    async with Opened(hsm, sessions=1, operation_timeout=0.3) as opened:
+    async with Opened(hsm, sessions=1, operation_timeout=3.0) as opened:
         one, two = await opened.logged_in("one"), await opened.logged_in("two")
         made = await two.generate("", P256)
-        blocked = asyncio.create_task(one._run(lambda: one._with_objects(lambda _: freed.wait(20))))
+        blocked = asyncio.create_task(one._run(lambda: one._with_objects(lambda _: freed.wait(60))))
         await asyncio.sleep(0.1)
         verify(made, ECDSA, await two.sign(made.id, DIGEST, ECDSA))
-        with pytest.raises(TokenUnavailable, match=r"within 0\.3 seconds"):
+        with pytest.raises(TokenUnavailable, match=r"within 3 seconds"):
             await blocked
         with pytest.raises(TokenUnavailable, match="does not answer"):
             await one.sign("AB", DIGEST, ECDSA)
         verify(made, ECDSA, await two.sign(made.id, DIGEST, ECDSA))
         freed.set()
-        for _ in range(100):
+        for _ in range(3000):
             await asyncio.sleep(0.02)
             if not one._threads._stuck:
                 break
@@ -393,14 +393,14 @@ async def test_a_blocked_device_holds_up_no_other(hsm):
 async def test_a_call_that_was_given_up_before_it_began_is_not_made():
     threads = DeviceThreads("device", 1)
     freed, made = threading.Event(), []
-    first = asyncio.create_task(threads.run(lambda: freed.wait(10), 5))
+    first = asyncio.create_task(threads.run(lambda: freed.wait(60), 60))
     await asyncio.sleep(0.05)
     with pytest.raises(TokenUnavailable):
         await threads.run(lambda: made.append(1), 0.05)
     freed.set()
     await first
     await asyncio.sleep(0.2)
-    assert await threads.run(lambda: "done", 5) == "done"
+    assert await threads.run(lambda: "done", 60) == "done"
     assert made == []
     threads.close()
 
@@ -412,15 +412,15 @@ async def test_what_a_call_raises_is_raised_and_cancelling_leaves_no_trace(caplo
         raise CannotSign("no")
 
     with pytest.raises(CannotSign):
-        await threads.run(fail, 5)
+        await threads.run(fail, 60)
     freed = threading.Event()
-    waiting = asyncio.create_task(threads.run(lambda: freed.wait(10) and fail(), 5))
+    waiting = asyncio.create_task(threads.run(lambda: freed.wait(60) and fail(), 60))
     await asyncio.sleep(0.05)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     freed.set()
-    assert await threads.run(lambda: 1, 5) == 1
+    assert await threads.run(lambda: 1, 60) == 1
     with caplog.at_level(logging.ERROR):
         await asyncio.sleep(0.05)
     assert "never retrieved" not in caplog.text

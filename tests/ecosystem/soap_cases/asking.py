@@ -75,7 +75,7 @@ class Case:
         context, ocsp = town.run(self._papers())
         server = town.producer
         connection = http.client.HTTPSConnection(
-            server.plan.address, server.ports.server, timeout=30, context=context
+            server.plan.address, server.ports.server, timeout=120, context=context
         )
         body = None if setup.method == "GET" else self._with_ocsp(ocsp)
         headers = {"Content-Type": self.request_type, **dict(setup.headers)}

@@ -1,5 +1,7 @@
 """Key stores made by Java's key tool, of today and of its old default, and others made of them."""
 
+import os
+import subprocess
 from base64 import b64decode
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sild.protocol.pki.secretkeys import UnreadableKeystore, read_secret_keys
+from sild.protocol.pki.secretkeystore import write_secret_keys
 
 PASSWORD = "pass-1234"
 TODAY = b64decode(
@@ -47,6 +50,25 @@ KEYS = {
 def test_secret_keys_are_read_by_their_aliases(store):
     found = {alias: secret.hex() for alias, secret in read_secret_keys(store, PASSWORD).items()}
     assert found == KEYS[store]
+
+
+def test_what_is_written_is_read_again_and_by_no_other_password():
+    secrets = {"key1": bytes(range(32)), "key-2": b"\x80" * 16}
+    written = write_secret_keys(secrets, PASSWORD, os.urandom)
+    assert read_secret_keys(written, PASSWORD) == secrets
+    assert not any(secret in written for secret in secrets.values())
+    for password in ("", "pass-1235"):
+        with pytest.raises(UnreadableKeystore):
+            read_secret_keys(written, password)
+
+
+def test_openssl_accepts_what_is_written(tmp_path):
+    path = tmp_path / "keys.p12"
+    path.write_bytes(write_secret_keys({"key1": bytes(range(32))}, PASSWORD, os.urandom))
+    command = ("openssl", "pkcs12", "-in", path, "-noout", "-info", "-passin", f"pass:{PASSWORD}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "MAC: sha256" in done.stderr) == (0, True)
+    assert "pkcs8ShroudedKeyBag" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("store", [TODAY, OLD])

@@ -21,7 +21,7 @@ from sild.protocol.management.wsdl import write_wsdl
 
 MANAGEMENT = WebService(
     name="management service",
-    paths=("/managementservice/manage/",),
+    paths=("/managementservice/manage/", "/managementservice/manage"),
     media_types=frozenset({"multipart/related", "text/xml"}),
     callers_setting="management-service-callers in [listeners]",
 )

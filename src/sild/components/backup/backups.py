@@ -172,17 +172,14 @@ class Backups:
             return None
         return await self._create(f"{self._automatic}-%Y_%m_%d_%H%M%S.gpg")
 
-    async def delete_old(self) -> int:
-        """Delete automatic backups that were kept long enough, and say how many."""
+    async def old(self) -> tuple[BackupFile, ...]:
+        """The automatic backups that were kept long enough, the newest first."""
         oldest = self._clock.now() - timedelta(days=self._settings.keep_automatic_backups_for)
-        old = [
+        return tuple(
             backup
             for backup in await self.list()
             if backup.name.startswith(self._automatic) and backup.created < oldest
-        ]
-        for backup in old:
-            await self.delete(backup.name)
-        return len(old)
+        )
 
     async def keep(self, name: str, content: bytes) -> BackupFile:
         """Take a backup from elsewhere, in the place of one of this name.

@@ -186,11 +186,12 @@ async def _moments(connection: AsyncConnection) -> Mapping[str, datetime]:
 def _check(part: DescribedPart, content: bytes) -> None:
     reader = _READERS.get(part.identifier)
     if reader is None:
-        raise PartRefused(f"nothing is known that could check a part {part.identifier}")
+        reason = f"nothing is known that could check a part {part.identifier}"
+        raise PartRefused(reason, reason)
     try:
         reader(content)
     except MalformedGlobalConf as error:
-        raise PartRefused(error.message) from None
+        raise PartRefused(error.message, error.message) from None
 
 
 def read_described_parts(folder: Path) -> tuple[DescribedPart, ...]:

@@ -49,9 +49,10 @@ class TrustedAnchors:
         try:
             anchor = read_anchor(file.content)
         except MalformedAnchor as error:
-            raise AnchorMalformed(error.message) from None
+            raise AnchorMalformed(error.message, error.message) from None
         if len(anchor.instance) > _LONGEST_INSTANCE:
-            raise AnchorMalformed("the instance identifier of the anchor is too long")
+            reason = "the instance identifier of the anchor is too long"
+            raise AnchorMalformed(reason, reason)
         return anchor
 
     async def upload(self, file: XmlFile) -> Anchor:
@@ -65,11 +66,12 @@ class TrustedAnchors:
         async with self.database.reading() as connection:
             own = (await read_parameters(connection, self.node)).instance
         if anchor.instance.casefold() == own.casefold():
-            raise AnchorNotVerified(f"{anchor.instance} is this instance itself")
+            reason = f"{anchor.instance} is this instance itself"
+            raise AnchorNotVerified(reason, reason)
         try:
             await self.partners.verify(anchor)
         except ProtocolError as error:
-            raise AnchorNotVerified(error.message) from error
+            raise AnchorNotVerified(error.message, error.message) from error
         row = {
             "instance": anchor.instance,
             "hash": anchor.display_hash,

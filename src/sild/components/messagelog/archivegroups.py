@@ -27,6 +27,12 @@ class Group:
     grouping: Grouping
     owner: ClientId | None = None
 
+    @classmethod
+    def of(cls, client: ClientId, grouping: Grouping) -> "Group":
+        """The group that a client's records are in."""
+        owners = {Grouping.NONE: None, Grouping.MEMBER: client.member, Grouping.SUBSYSTEM: client}
+        return cls(grouping, owners[grouping])
+
     @property
     def text(self) -> str | None:
         """The group in the names of its archives."""

@@ -14,53 +14,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
-from sild.components.messagelog.archivegroups import Group, Grouping, KeyMap
+from sild.components.messagelog.archivegroups import Group, Grouping
 from sild.components.messagelog.archivestore import ArchiveStore
 from sild.components.messagelog.containers import container_name, write_record
 from sild.components.messagelog.errors import ArchivingFailed
+from sild.components.messagelog.evidencefiles import EvidenceFile, EvidenceFiles
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.store import MessageStore
 from sild.protocol.asic.archive import ArchiveWriter, archive_name
 from sild.runtime.files import make_private_directory, sync_directory
-from sild.runtime.gnupg import EncryptedFile, Gnupg, GnupgError
+from sild.runtime.gnupg import GnupgError
 
 _LOG = logging.getLogger(__name__)
 _UNFINISHED = ".unfinished"
 _ARCHIVES = "mlog-*.zip*"
 _PLAIN, _ENCRYPTED = "zip", "zip.gpg"
 _TRANSFER_SECONDS = 3600
-
-
-class _File(Protocol):
-    """Where the bytes of an archive go."""
-
-    async def write(self, data: bytes) -> None: ...
-
-    async def finish(self) -> None: ...
-
-    async def abort(self) -> None: ...
-
-
-class _PlainFile:
-    def __init__(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._file = os.fdopen(descriptor, "wb")
-
-    async def write(self, data: bytes) -> None:
-        await asyncio.to_thread(self._file.write, data)
-
-    async def finish(self) -> None:
-        await asyncio.to_thread(self._sync)
-
-    async def abort(self) -> None:
-        self._file.close()
-
-    def _sync(self) -> None:
-        with self._file as file:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 @dataclass(slots=True)
@@ -84,6 +54,7 @@ class Archiving:
         self._store = store
         self._archives = archives
         self._settings = settings
+        self._files = EvidenceFiles(settings)
         self._directory = settings.archive_path or directory
         self._grouping = Grouping(settings.archive_grouping)
         self._lock = asyncio.Lock()
@@ -128,7 +99,7 @@ class Archiving:
             written = await self._write(group, ArchiveWriter(head), temporary)
             if not written.records:
                 return
-            suffix = _ENCRYPTED if self._settings.archive_encryption_enabled else _PLAIN
+            suffix = _ENCRYPTED if self._files.are_encrypted else _PLAIN
             writer = written.writer
             name = archive_name(writer.span, writer.last_digest, group.text, suffix)
             await asyncio.to_thread(_rename, temporary, self._directory / (name + _UNFINISHED))
@@ -139,14 +110,14 @@ class Archiving:
 
     async def _write(self, group: Group, writer: ArchiveWriter, path: Path) -> _Written:
         written = _Written(writer, [])
-        file: _File | None = None
+        file: EvidenceFile | None = None
         try:
             async for record_id in self._archives.waiting(group):
                 kept = await self._store.get_record(record_id)
                 if kept.timestamp is None:
                     continue
                 container = await asyncio.to_thread(write_record, kept, kept.timestamp)
-                file = file or await self._open(group, path)
+                file = file or await self._files.open(group, path)
                 at = datetime.fromtimestamp(kept.record.time_ms / 1000, UTC)
                 await file.write(writer.add(container_name(kept), container, at))
                 written.records.append(record_id)
@@ -162,21 +133,6 @@ class Archiving:
             await _abort(file)
             raise
         return written
-
-    async def _open(self, group: Group, path: Path) -> _File:
-        settings = self._settings
-        if not settings.archive_encryption_enabled:
-            return await asyncio.to_thread(_PlainFile, path)
-        home = settings.archive_gpg_home_directory
-        if home is None:
-            message = "archive-encryption-enabled needs archive-gpg-home-directory"
-            raise ArchivingFailed(message)
-        keys = await asyncio.to_thread(
-            KeyMap.read,
-            settings.archive_encryption_keys_config,
-            settings.archive_default_encryption_key,
-        )
-        return await EncryptedFile.open(Gnupg(home), path, keys.of(group))
 
     def _is_full(self, written: _Written) -> bool:
         return (
@@ -215,7 +171,7 @@ class Archiving:
             raise ArchivingFailed(message)
 
 
-async def _abort(file: _File | None) -> None:
+async def _abort(file: EvidenceFile | None) -> None:
     if file is not None:
         await file.abort()
 

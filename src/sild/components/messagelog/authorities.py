@@ -1,7 +1,7 @@
 """Which time-stamping authorities are asked, and in which order.
 
-A server uses the services that were chosen for it, top to bottom, or all that the global
-configuration approves where nothing was chosen. A strategy by cost orders or narrows them.
+A server uses the services that were chosen for it, top to bottom, and no other: where none was
+chosen there is nobody to ask, and no message goes on. A strategy by cost orders or narrows them.
 """
 
 import logging
@@ -30,7 +30,7 @@ def addresses_in_order(
     costs: dict[str, CostType | None] = {}
     for service in approved:
         costs.setdefault(service.url, service.cost)
-    urls = list(dict.fromkeys(service.url for service in chosen or approved))
+    urls = list(dict.fromkeys(service.url for service in chosen))
     return tuple(prioritized(urls, costs.get, strategy))
 
 

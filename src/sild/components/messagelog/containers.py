@@ -1,7 +1,6 @@
 """Signed documents: records as ASiC-E containers that prove themselves."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -9,12 +8,10 @@ from sild.components.messagelog.errors import NotTimestamped, RecordNotFound
 from sild.components.messagelog.records import KeptRecord, RecordSummary, Timestamp
 from sild.components.messagelog.store import MessageStore
 from sild.components.messagelog.timestamping import Timestamping
-from sild.model.messages import MessageRecord, WantedDocuments
+from sild.model.messages import WantedDocuments
 from sild.protocol.asic.container import Container, with_signature_timestamp, write_container
 from sild.protocol.ids import ClientId, file_name_part
-from sild.protocol.signature.hashchain import PartDigest, resolve_chain
-from sild.protocol.signature.names import SIG_HASH_CHAIN, attachment
-from sild.protocol.signature.verify import read_signature
+from sild.protocol.signature.names import attachment
 
 _BODY = attachment(1)
 _TIMESTAMP_ELEMENT = b"SignatureTimeStamp>"
@@ -96,12 +93,11 @@ def write_record(kept: KeptRecord, timestamp: Timestamp) -> bytes:
 def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
     """The parts of a record's container; a time-stamp over this signature alone is inside it.
 
-    A body that was cut is not there, since it is not what was signed; its digest is.
+    What was kept of a body that was cut is there, as the reference gives it: the digest in the hash
+    chain tells whoever verifies that it is not what was signed.
     """
     record = kept.record
-    attachments = {}
-    if record.body is not None and not (kept.body_may_be_cut and _is_cut(record)):
-        attachments[_BODY] = record.body
+    attachments = {} if record.body is None else {_BODY: record.body}
     signed = Container(
         message=record.message,
         signature=record.signature,
@@ -121,19 +117,6 @@ def container_of(kept: KeptRecord, timestamp: Timestamp) -> Container:
         timestamp_hash_chain_result=timestamp.hash_chain_result,
         timestamp_hash_chain=timestamp.hash_chain,
     )
-
-
-def _is_cut(record: MessageRecord) -> bool:
-    signed = _signed_digests(record).get(_BODY)
-    return signed is None or signed.algorithm.digest(record.body or b"") != signed.value
-
-
-def _signed_digests(record: MessageRecord) -> Mapping[str, PartDigest]:
-    """The digests of a record's parts, as its signature or its hash chain states them."""
-    if record.hash_chain_result is None or record.hash_chain is None:
-        return read_signature(record.signature).references
-    parts = resolve_chain(record.hash_chain_result, {SIG_HASH_CHAIN: record.hash_chain}, {})
-    return {part.uri: part.digest for part in parts}
 
 
 def _base32(number: int) -> str:

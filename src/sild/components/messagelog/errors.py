@@ -34,9 +34,16 @@ class JournalDamaged(MessageLogError):
 
 
 class NoTimestampingProvider(MessageLogError):
-    """The global configuration names no time-stamping authority."""
+    """There is no time-stamping service to ask."""
 
     code = "mlog.no_timestamping_provider_found"
+
+
+NO_PROVIDER = (
+    "no time-stamping service is chosen, or none of the wanted cost: the administrator of this "
+    "security server should choose one"
+)
+"""What it says, to administrators and to callers."""
 
 
 class TimestampingServiceNotFound(MessageLogError, BadRequest):

@@ -1,4 +1,8 @@
-"""Each record that is taken gets a number to be encrypted with, in the same transaction."""
+"""Each record that is taken gets a number to be encrypted with, in the same transaction.
+
+A log's numbers go on from one that was drawn: another node with the same key store, a log that was
+begun anew, and the reference's, whose numbers are the ids of its rows, do not come upon them.
+"""
 
 from collections.abc import Iterable
 
@@ -8,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sild.components.messagelog.encryption import RecordCipher, Seal
 from sild.components.messagelog.errors import EncryptionKeyNotFound
 from sild.components.messagelog.tables import CIPHER
+from sild.runtime.clock import SystemClock
 
 _ONLY = 1  # the id of the one row
 
@@ -63,8 +68,13 @@ async def _reserve(connection: AsyncConnection, count: int) -> int:
     query = select(CIPHER.c.last_number).where(CIPHER.c.id == _ONLY).with_for_update()
     last = await connection.scalar(query)
     if last is None:
-        await connection.execute(insert(CIPHER).values(id=_ONLY, last_number=count))
-        return 1
+        last = _drawn()
+        await connection.execute(insert(CIPHER).values(id=_ONLY, last_number=last))
     change = update(CIPHER).where(CIPHER.c.id == _ONLY).values(last_number=last + count)
     await connection.execute(change)
     return int(last) + 1
+
+
+def _drawn() -> int:
+    """A number beyond all ids of rows, with as many again behind it, in what a column holds."""
+    return 1 << 61 | int.from_bytes(SystemClock().random_bytes(8), "big") >> 3

@@ -33,6 +33,8 @@ class MessageLogSettings:
     max_loggable_message_body_size: int = 10 * _MIB
     """A larger body is refused, or truncated in the log, in bytes; 0 logs no bodies."""
     truncated_body_allowed: bool = False
+    """Whether of a larger body the log keeps so much, and the message goes on; its container holds
+    what was kept, and whoever verifies it is told that it is not all."""
     segment_bytes: int = 64 * _MIB
     """When a journal segment is full."""
     take_interval: float = 1.0
@@ -60,8 +62,9 @@ class MessageLogSettings:
     messagelog_encryption_enabled: bool = False
     """Whether messages and bodies are encrypted in the store; what is there already stays."""
     messagelog_keystore: Path | None = None
-    """A PKCS #12 file with the secret keys."""
+    """A PKCS #12 file with the secret keys; `sild log new-key` makes it."""
     messagelog_keystore_password: Annotated[str | None, Secret()] = None
+    """The password of that file."""
     messagelog_key_id: str = ""
     """The alias of the key to encrypt with."""
     keep_records_for: Annotated[int, Between(0, 36_500)] = 30

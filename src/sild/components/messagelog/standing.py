@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sild.components.messagelog.errors import NoTimestampingProvider
+from sild.components.messagelog.errors import NO_PROVIDER, NoTimestampingProvider
 from sild.protocol.errors import TimestampingFailed
 from sild.runtime.clock import Clock
 from sild.runtime.files import FileTooLarge, read_bounded, write_private
@@ -101,8 +101,7 @@ class StampingGate:
             self._read_at = now
             self._standing = find_standing(self._path) or self._standing
         if not self._standing.has_provider:
-            message = "no time-stamping service is configured, so nothing may be logged"
-            raise NoTimestampingProvider(message)
+            raise NoTimestampingProvider(NO_PROVIDER)
         self._check_period()
 
     def _check_period(self) -> None:

@@ -165,7 +165,7 @@ CIPHER = Table(
     Column("last_number", BigInteger, nullable=False),
 )
 
-# The time-stamping services that this server uses, in order; without any, all that are approved.
+# The time-stamping services that this server uses, in order.
 CHOSEN_TSA = Table(
     "messagelog_chosen_tsa",
     METADATA,

@@ -17,6 +17,7 @@ from sild.components.messagelog.authorities import (
     follow_addresses,
 )
 from sild.components.messagelog.errors import (
+    NO_PROVIDER,
     NoTimestampingProvider,
     TimestampingServiceNotFound,
 )
@@ -100,7 +101,7 @@ class Timestamping:
         return stamped
 
     async def choose(self, services: Sequence[ChosenService]) -> None:
-        """Use these approved services, top to bottom; none stands for all that are approved.
+        """Use these approved services, top to bottom, and no other.
 
         Raises TimestampingServiceNotFound, GlobalConfOutdated.
         """
@@ -152,8 +153,7 @@ async def fetch_timestamp(
     what each answered where none gave a good one.
     """
     if not asked.urls:
-        message = "no time-stamping service is approved, chosen and of the wanted cost"
-        raise NoTimestampingProvider(message)
+        raise NoTimestampingProvider(NO_PROVIDER)
     request = build_timestamp_request(DigestAlgorithm.SHA512.digest(stamped))
     failures = []
     for url in asked.urls:

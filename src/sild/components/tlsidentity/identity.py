@@ -173,7 +173,9 @@ class ServedTls:
     def _read(self) -> _Held:
         try:
             content = read_private(self._path, _LIMIT)
-            key = load_pem_private_key(content, None)
+            # It was made here, and its certificate is checked against it: that it is sound is not
+            # proved again with every look, which takes a tenth of a second.
+            key = load_pem_private_key(content, None, unsafe_skip_rsa_key_validation=True)
             chain = tuple(x509.load_pem_x509_certificates(content))
         except (OSError, FileError, ValueError, TypeError) as error:
             raise NoCertificate(f"there is no TLS key with a certificate: {error}") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sild.components.messagelog.archivestore import ArchiveStore
 from sild.components.messagelog.archiving import Archiving
+from sild.components.messagelog.authorities import ChosenService
 from sild.components.messagelog.index import JournalTaker
 from sild.components.messagelog.log import JournalLog
 from sild.components.messagelog.schema import MIGRATIONS
@@ -137,6 +138,7 @@ async def stamp_records(place: Place, tell: Tell) -> Spent:
     async with place.database() as database:
         stores = (MessageStore(database), StampStore(database))
         stamping = Timestamping(stores, authorities, lambda: approved, settings)
+        await stamping.choose([ChosenService(each.name, each.url) for each in approved])
         tell(f"time-stamping {place.records:,} records")
         watch = Watch(place, clock)
         stamped = await stamping.stamp_waiting()

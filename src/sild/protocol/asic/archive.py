@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from sild.protocol.algorithms import DigestAlgorithm, UnsupportedAlgorithm
-from sild.protocol.asic.container import entry_header
+from sild.protocol.asic.zipstream import ZipStream
 from sild.protocol.errors import ProtocolError
 
 LINKING_INFO = "linkinginfo"
@@ -173,8 +173,7 @@ class ArchiveWriter:
         self._algorithm = algorithm
         self._links: list[Link] = []
         self._names: set[str] = set()
-        self._sink = _Sink()
-        self._zip = zipfile.ZipFile(self._sink, "w")
+        self._zip = ZipStream()
         self._first: datetime | None = None
         self._last: datetime | None = None
         self.size = 0
@@ -202,48 +201,17 @@ class ArchiveWriter:
         self.size += len(container)
         self._first = time if self._first is None else min(self._first, time)
         self._last = time if self._last is None else max(self._last, time)
-        self._write(name, container, time)
-        return self._sink.take()
+        return self._zip.add(name, container, time)
 
     def finish(self) -> bytes:
         """The linking info and the end of the archive; raises InvalidArchive where it is empty."""
         _, last = self.span
         info = LinkingInfo(self._previous, self._algorithm, tuple(self._links))
-        self._write(LINKING_INFO, write_linking_info(info), last)
-        self._zip.close()
-        return self._sink.take()
+        return self._zip.add(LINKING_INFO, write_linking_info(info), last) + self._zip.finish()
 
     def head(self, file_name: str) -> ChainHead:
         """What the next archive goes on from, when this one is in a file of that name."""
         return ChainHead(self.last_digest, file_name)
-
-    def _write(self, name: str, data: bytes, time: datetime) -> None:
-        header = entry_header(name, time)
-        # Containers are compressed already.
-        self._zip.writestr(header, data, compresslevel=0)
-        header.external_attr = 0
-
-
-class _Sink:
-    """What a zip file is written to, and its bytes taken from."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, piece: bytes) -> int:
-        self._pieces.append(bytes(piece))
-        return len(piece)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """The bytes remain to be taken."""
-
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
 
 
 # Verifying

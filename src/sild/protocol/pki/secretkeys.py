@@ -21,7 +21,7 @@ from sild.protocol.errors import ProtocolError
 
 _SIZE_LIMIT = 1024 * 1024
 _MOST_ITERATIONS = 10_000_000
-_SECRET_BAG, _SHROUDED_BAG = "secret_bag", "1.2.840.113549.1.12.10.1.2"
+_SECRET_BAG, SHROUDED_BAG = "secret_bag", "1.2.840.113549.1.12.10.1.2"
 _FRIENDLY_NAME = "friendly_name"
 _OLD_TRIPLE_DES = "pkcs12_sha1_tripledes_3key"
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
@@ -31,7 +31,7 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
 }
-_CIPHER_KEY, _CIPHER_IV, _MAC_KEY = 1, 2, 3
+_CIPHER_KEY, _CIPHER_IV, MAC_KEY = 1, 2, 3
 _READ_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
 
@@ -63,7 +63,7 @@ def _check_mac(mac: Any, safes: bytes, password: str) -> None:
     digest = mac["mac"]["digest_algorithm"]["algorithm"].native
     salt, rounds = mac["mac_salt"].native, _rounds(mac["iterations"].native)
     size = hashlib.new(digest).digest_size
-    key = _derive(digest, _MAC_KEY, (password, salt, rounds), size)
+    key = derive_key(digest, MAC_KEY, (password, salt, rounds), size)
     if not hmac.compare_digest(hmac.digest(key, safes, digest), mac["mac"]["digest"].native):
         raise UnreadableKeystore("the key store was changed, or the password is another")
 
@@ -88,7 +88,7 @@ def _alias(bag: Any) -> str:
 
 
 def _secret(value: Any, password: str) -> bytes:
-    if value["secret_type_id"].dotted != _SHROUDED_BAG:
+    if value["secret_type_id"].dotted != SHROUDED_BAG:
         raise UnreadableKeystore("a secret key of the key store is kept in an unknown way")
     shrouded = pkcs12.EncryptedPrivateKeyInfo.load(value["secret_value"].native)
     plain = _decrypt(shrouded["encryption_algorithm"], shrouded["encrypted_data"].native, password)
@@ -107,7 +107,9 @@ def _decrypt(algorithm: Any, data: bytes, password: str) -> bytes:
     elif name == _OLD_TRIPLE_DES:
         given = algorithm["parameters"]
         way = (password, given["salt"].native, _rounds(given["iterations"].native))
-        key, iv = (_derive("sha1", *use) for use in ((_CIPHER_KEY, way, 24), (_CIPHER_IV, way, 8)))
+        key, iv = (
+            derive_key("sha1", *use) for use in ((_CIPHER_KEY, way, 24), (_CIPHER_IV, way, 8))
+        )
         cipher = Cipher(TripleDES(key), CBC(iv))
         block = 8
     else:
@@ -136,7 +138,7 @@ def _rounds(iterations: int) -> int:
     return iterations
 
 
-def _derive(digest: str, use: int, way: tuple[str, bytes, int], size: int) -> bytes:
+def derive_key(digest: str, use: int, way: tuple[str, bytes, int], size: int) -> bytes:
     """A key from a password as PKCS #12 itself derives it (RFC 7292, B.2)."""
     password, salt, rounds = way
     block = hashlib.new(digest).block_size
