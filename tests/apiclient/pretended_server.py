@@ -52,6 +52,7 @@ class PretendedServer:
         self.requested_address = None
         self.maintenance = "DISABLED_MAINTENANCE_MODE"
         self.wsdl = {}
+        self.finds_pin = False
         self.busy = {}
         self.changes_left = None
         self._ids = itertools.count(1)
@@ -176,6 +177,9 @@ class PretendedServer:
         """PUT /tokens/{id}/login"""
         if body["password"] != self.pin:
             raise Refused(400, "pin_incorrect")
+        if self.logged_in or self.finds_pin:
+            self.logged_in = True
+            raise Refused(409, "action_not_possible")
         self.logged_in = True
 
     def on_token(self, request, body):

@@ -340,6 +340,14 @@ async def test_a_wrong_pin_is_tried_once(tmp_path):
         assert world.server.calls == [("PUT", "/tokens/0/login")]
 
 
+async def test_a_server_that_opens_its_token_by_itself_may_be_faster(tmp_path):
+    async with a_world(tmp_path) as world:
+        world.server.finds_pin = True
+        await world.apply(FULL)
+        assert world.server.logged_in
+        assert len(world.server.keys) == 3
+
+
 async def test_another_server_is_left_alone(tmp_path):
     async with a_world(tmp_path) as world:
         await world.apply(FULL)

@@ -373,6 +373,9 @@ async def test_archives_are_taken_away_after_each_archiving(duo, consumer, tmp_p
             transferring("s3://evidence/ss1", "--endpoint", store.url, environment=environment),
         )
         ids = set()
+        await archive_now(consumer)
+        for path in archives_of(consumer):
+            path.unlink()
         for command in commands:
             await restart(duo, consumer, archive_transfer_command=command)
             ids |= await send(duo)

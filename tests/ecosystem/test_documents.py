@@ -217,10 +217,15 @@ def test_a_downloaded_container_and_the_configuration_are_all_that_a_verdict_nee
         assert devnet.run(server.control.stamp_waiting()) >= 2 * len(ids)
     for flag, signer in (("requestOnly", PORTAL), ("responseOnly", REGISTER)):
         answer = fetch(ids[0], owner, server, [flag, "unique", "force"])
+        for _ in range(10):
+            batch = read_container(answer.content).timestamp is not None
+            if batch is (stamped == "in a batch"):
+                break
+            # The server's own round was faster.
+            answer = fetch(exchanged(), owner, server, [flag, "unique", "force"])
+        assert batch is (stamped == "in a batch")
         container = conf.with_name("container.asice")
         container.write_bytes(answer.content)
-        batch = read_container(answer.content).timestamp is not None
-        assert batch is (stamped == "in a batch")
         code, said = verdict(container, conf, "--strict")
         assert (code, said["verdict"], said["code"]) == (0, "valid", None)
         assert said["unverified"] == []

@@ -105,6 +105,32 @@ def test_a_request_goes_out_and_its_answer_comes_back():
     assert asked.endswith(b"\r\n\r\nbody")
 
 
+def test_a_connection_is_not_used_when_its_server_may_be_closing_it():
+    """Usual servers close what has rested for five seconds: who asks just then gets no answer."""
+
+    async def serve(reader, writer):
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer())
+        writer.close()
+
+    async def scenario():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with server, Fetcher() as fetcher:
+            for _ in range(2):
+                assert (await fetcher.fetch(FetchRequest(address))).body == b"ok"
+                await asyncio.sleep(2.5)
+            for writer in connections:
+                writer.transport.abort()
+        await turns()
+
+    connections = []
+    asyncio.run(scenario())
+    assert len(connections) == 2
+
+
 def test_a_connection_is_used_again():
     async def ask(fetcher, address):
         for _ in range(3):

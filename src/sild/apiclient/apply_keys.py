@@ -11,11 +11,13 @@ from sild.apiclient.apply_values import CertificateOrder
 from sild.apiclient.declared import AUTHENTICATION, SIGNING, DeclaredKey, DeclaredServer
 from sild.apiclient.declared import DeclaredToken as Token
 from sild.apiclient.declared_reading import keys_of, member_of
+from sild.apiclient.errors import ApiError
 from sild.apiclient.values import Answer, Octets, path_of
 
 _GOOD = "OCSP_RESPONSE_GOOD"
 _DEAD = frozenset({"OCSP_RESPONSE_REVOKED", "EXPIRED"})
 _LEAVING = "DELETION_IN_PROGRESS"
+_NOT_POSSIBLE = "action_not_possible"
 
 Found = dict[str, Any]
 """A body that the server answered with."""
@@ -110,7 +112,16 @@ class Keys:
         body = {"password": ""} if self._run.dry else None
         body = body or {"password": await read_secret(pin, self._run.options.folder)}
         place = path_of("tokens", declared.id) + "/login"
-        await self._run.change(what, Call("PUT", place, body))
+        try:
+            await self._run.change(what, Call("PUT", place, body))
+        except ApiError as error:
+            # A server that finds the PIN by itself may have been faster.
+            if error.code != _NOT_POSSIBLE or not await self._is_open(declared):
+                raise
+
+    async def _is_open(self, declared: Token) -> bool:
+        tokens: list[Found] = await self._run.get("/tokens")
+        return any(each["id"] == declared.id and each["logged_in"] for each in tokens)
 
     def _shut(self, key: DeclaredKey) -> None:
         """Let go who waits for a key that nothing more is done for."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_CLIENTS = 16
+# Less than the five seconds after which usual servers close: one that closes just then answers not.
+_REST_SECONDS = 2.0
 
 
 class FetchError(Exception):
@@ -165,7 +167,9 @@ class Fetcher:
             if len(self._clients) >= _MOST_CLIENTS:
                 await self._clients.pop(next(iter(self._clients))).aclose()
             client = httpx.AsyncClient(
-                verify=tls or ssl.create_default_context(), trust_env=self._trusting
+                verify=tls or ssl.create_default_context(),
+                trust_env=self._trusting,
+                limits=httpx.Limits(keepalive_expiry=_REST_SECONDS),
             )
         self._clients[tls] = client
         return client

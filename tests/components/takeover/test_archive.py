@@ -118,7 +118,11 @@ def test_what_pax_says_wrongly_is_refused(said):
         read(tar_of({}, extra=[entry("x", tarfile.XHDTYPE, said), entry("y")]))
 
 
-@pytest.mark.parametrize(("packed", "told"), [(gzip.compress(b"x"), "gzip"), (b"BZh9", "bzip2")])
+@pytest.mark.parametrize(
+    ("packed", "told"),
+    [(gzip.compress(b"x"), "gzip"), (b"BZh9", "bzip2")],
+    ids=["gzip", "bzip2"],
+)
 def test_a_compressed_file_is_called_so(packed, told):
     with pytest.raises(BackupUnreadable, match=told):
         read(packed + bytes(600))
