@@ -18,7 +18,7 @@ SECOND = SecurityServerId(HEALTH, "health-2")
 PLACES = {PROVIDER: f"{NETWORK}.2", SECOND: f"{NETWORK}.4"}
 NOBODY, SILENT, FULL = f"{NETWORK}.9", f"{NETWORK}.5", f"{NETWORK}.6"
 CONNECT_SECONDS = 10.0
-MEMORY_SECONDS = 6.0
+MEMORY_SECONDS = 10.0
 PROXY = (
     ("connect-seconds", str(CONNECT_SECONDS)),
     ("answer-seconds", "20.0"),

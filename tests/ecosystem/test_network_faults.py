@@ -31,7 +31,7 @@ from sild.protocol.soap.fault import find_fault
 
 NETWORK = "127.0.17"
 LINK = f"{NETWORK}.3"
-CONNECT_SECONDS, ANSWER_SECONDS = 4.0, 6.0
+CONNECT_SECONDS, ANSWER_SECONDS = 4.0, 10.0
 PROXY = (
     ("connect-seconds", str(CONNECT_SECONDS)),
     ("answer-seconds", str(ANSWER_SECONDS)),
@@ -49,7 +49,7 @@ ANTI_DOS = (
 IN_TIME = 25
 """The limits above allow a part of it; a busy machine takes the rest. The defaults allow more."""
 AT_A_TIME = 40
-SERVICE_SECONDS = 4
+SERVICE_SECONDS = 3
 OWN, THEIRS = "server.clientproxy", "server.serverproxy"
 HOW = ("reset", "closed", "silent", "half-closed", "slow")
 REQUEST, RESPONSE = (False, "request"), (True, "response")

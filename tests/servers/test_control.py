@@ -40,6 +40,7 @@ from sild.runtime.rpc import RpcError, serve_rpc
 from sild.servers.control import Control, Databases
 from sild.servers.settings import NodeType, SecurityServerSettings, ServerSection
 from sild.servers.snapshots import read_snapshot
+from sild.servers.worker_calls import WorkerCalls
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +152,27 @@ async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
         running.cancel()
         await asyncio.wait([running])
         responder.close()
+
+
+class StartedLate(WorkerCalls):
+    """A worker that notes when it is told to stop."""
+
+    def __init__(self):
+        self.told = 0
+
+    async def stop(self):
+        self.told += 1
+
+
+async def test_a_worker_that_is_only_just_starting_is_told_to_start_again_too(wired):
+    """It may have read the certificate of before."""
+    worker = StartedLate()
+    restarting = asyncio.create_task(wired.control.restart_workers())
+    await asyncio.sleep(0.3)
+    assert not restarting.done()
+    async with await serve_rpc(wired.layout.worker_socket(0), worker, WorkerCalls):
+        await restarting
+    assert worker.told == 1
 
 
 async def test_a_right_is_gone_at_once_while_the_signer_is_not_there(wired):

@@ -47,7 +47,7 @@ from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.runtime.files import FileError
 from sild.runtime.packing import PackingError
-from sild.runtime.rpc import RpcError, connect_rpc
+from sild.runtime.rpc import RpcError, RpcUnavailable, connect_rpc
 from sild.runtime.schedule import Job, Period, Schedule
 from sild.servers.control_calls import ControlStatus
 from sild.servers.kept_messages import KeptMessages, StampSources
@@ -65,6 +65,8 @@ _LOG = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS = 5.0
 """How often what waits for the global configuration is looked at though that has not changed."""
+_START_SECONDS, _ASK_SECONDS = 10.0, 0.1
+"""How long a worker that is to start again is waited for, and how often it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,20 @@ class Control:
         """Have every worker end when its messages have, and start again, one after the other."""
         for worker in self.workers:
             try:
-                await worker.stop()
+                await self._restart(worker)
             except RpcError as error:
                 _LOG.warning("a worker was not told to start again: %s", error)
+
+    async def _restart(self, worker: WorkerCalls) -> None:
+        # One that is only just starting may have read what there was before: it is told, too.
+        patience = self._clock.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return await worker.stop()
+            except RpcUnavailable:
+                if self._clock.monotonic() >= patience:
+                    raise
+            await self._clock.sleep(_ASK_SECONDS)
 
     async def own_changed(self) -> None:
         """Read the server's own configuration again."""
