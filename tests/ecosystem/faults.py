@@ -24,8 +24,6 @@ from sild.runtime.tls import (
 CASE = re.compile(rb"case-[a-z0-9-]+")
 _NO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
 _DRIP_SECONDS = 0.1
-# What came before a reset is to be read before it.
-_READ_SECONDS = 0.5
 _PATIENCE_SECONDS = 60
 _GONE = (OSError, EOFError, asyncio.IncompleteReadError)
 
@@ -122,7 +120,6 @@ async def fail(fault, message, to, back):
         await to.send(message[:cut])
     match fault.how:
         case "reset":
-            await asyncio.sleep(_READ_SECONDS)
             to.reset()
             back.reset()
         case "closed":

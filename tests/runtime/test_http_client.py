@@ -16,9 +16,11 @@ from runtime.http_ends import (
     LOOPS_AND_ENGINES,
     echo,
     nothing_for_the_collector,
+    pki,
     raw_server,
     read_request,
     serving,
+    until,
 )
 from sild.runtime.http_client import (
     BodyTooLarge,
@@ -41,7 +43,7 @@ from sild.runtime.http_client import (
 from sild.runtime.http_server import PeerGone as ClientGone
 from sild.runtime.http_server import Response
 from sild.runtime.http_wire import UnsafeHead
-from sild.runtime.tls import TlsPolicy, unverified_client_context
+from sild.runtime.tls import TlsPolicy, server_context, unverified_client_context
 from sild.runtime.transport import FAST
 
 GET = RequestHead(b"GET", b"/")
@@ -696,6 +698,50 @@ async def test_a_reset_is_told_from_a_close(engine):
                 async with pool.exchange(to(port), GET):
                     pass
         assert gone.value.was_reset is reset
+
+
+class Resetting:
+    """A server that sends the beginning of an answer and resets, while the client does not look."""
+
+    def __init__(self, tls):
+        self.is_asked, self.is_told = threading.Event(), threading.Event()
+        self._unwatched = threading.Event()
+        self._tls = tls
+        self._listening = socket.create_server((LOCAL, 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._talk, daemon=True).start()
+
+    def _talk(self):
+        sock, _ = self._listening.accept()
+        self._listening.close()
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_side=True)
+        sock.recv(4096)
+        self.is_asked.set()
+        assert self._unwatched.wait(60)
+        sock.sendall(OK[:20])
+        sock.setsockopt(*NO_LINGER)
+        sock.close()
+        self.is_told.set()
+
+    async def told(self):
+        """Let it answer, and come back when it has; the loop stands still meanwhile."""
+        await until(self.is_asked.is_set)
+        self._unwatched.set()
+        assert self.is_told.wait(60)
+
+
+@pytest.mark.parametrize("by_tls", [False, True])
+async def test_a_reset_right_behind_the_last_bytes_is_noticed(engine, by_tls):
+    context = unverified_client_context(TlsPolicy(), None) if by_tls else None
+    tls = server_context(TlsPolicy(), pki().server.identity, None) if by_tls else None
+    server = Resetting(tls)
+    async with pool_of(engine) as pool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.told())
+        with pytest.raises(PeerGone) as gone:
+            async with pool.exchange(Target(LOCAL, server.port, context), GET):
+                pass
+    assert gone.value.was_reset
 
 
 def dripping(size, pause):

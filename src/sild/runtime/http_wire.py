@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, Protocol, Self, cast, runtime_checkable
 
-from sild.runtime.transport import Peer, peer_of
+from sild.runtime.transport import Peer, look_again, peer_of
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields in wire order, names in their original case, duplicates kept."""
@@ -381,6 +381,8 @@ class Wire(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Act on deadlines that have passed."""
+        if self._transport is not None and not self._holding:
+            look_again(self._transport)
         if now >= self.read_deadline:
             self.read_deadline = inf
             self.read_expired()

@@ -8,6 +8,7 @@ way by other means: a listener asks for the context anew for each connection.
 import asyncio
 import errno
 import logging
+import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -176,6 +177,22 @@ def ended_by_peer(transport: asyncio.BaseTransport) -> bool:
         return not tls.read(1)
     except ssl.SSLError:
         return False
+
+
+def look_again(transport: asyncio.Transport) -> None:
+    """Have a connection that has failed read what came before that, and notice its end.
+
+    uvloop looks once at a socket with an error: where the last bytes and a reset come together, the
+    bytes are read, and the reset is never heard of.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.is_closing():
+        return
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLERR)
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        transport.pause_reading()
+        transport.resume_reading()
 
 
 class Listener:
