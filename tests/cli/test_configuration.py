@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -226,6 +227,17 @@ PARTS = {"monitoring": MONITORING, "fetchinterval": FETCHINTERVAL, "nextupdate":
 
 
 @pytest.mark.feature("CLI-08")
+@pytest.mark.parametrize(("part", "code"), [("fetchinterval", 0), ("nextupdate", 1)])
+def test_the_command_checks_a_part_offline(tmp_path, part, code):
+    file = tmp_path / "part.xml"
+    file.write_bytes(FETCHINTERVAL)
+    command = [sys.executable, "-m", "sild", "configuration", "check-part", part, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("FETCHINTERVAL" in done.stdout) == (code == 0)
+    assert bool(done.stderr) == (code == 1)
+
+
 def test_parts_are_checked_before_they_are_uploaded(tmp_path, capsys, monkeypatch):
     def check(part, content):
         file = tmp_path / "part.xml"
@@ -250,7 +262,6 @@ def test_parts_are_checked_before_they_are_uploaded(tmp_path, capsys, monkeypatc
         assert main(["configuration", "check-part", "nextupdate", "-"]) == code
 
 
-@pytest.mark.feature("CLI-08")
 def test_a_part_that_nobody_knows_is_not_understood():
     with pytest.raises(SystemExit) as stopped:
         main(["configuration", "check-part", "private-parameters", "x.xml"])

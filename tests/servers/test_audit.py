@@ -12,8 +12,6 @@ from sild.components.backup.errors import BackupNotFound
 from sild.model.audit import AuditEvent
 from sild.servers.audit import delete_old_backups, open_audit_sink
 
-pytestmark = pytest.mark.feature("AU-04")
-
 
 def test_lines_go_to_the_file_of_the_server_or_to_the_one_that_is_set(tmp_path):
     own, other = tmp_path / "own.log", tmp_path / "other.log"
@@ -24,6 +22,7 @@ def test_lines_go_to_the_file_of_the_server_or_to_the_one_that_is_set(tmp_path):
     assert own.read_text() == other.read_text() == "a line\n"
 
 
+@pytest.mark.feature("AU-04")
 def test_lines_go_to_the_log_daemon_too_where_one_is_set(tmp_path):
     path = tmp_path / "audit.log"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
@@ -50,7 +49,6 @@ class Elsewhere:
 
 
 @pytest.mark.anyio
-@pytest.mark.feature("BK-05")
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no GnuPG")
 async def test_an_old_backup_that_cannot_be_deleted_is_told_and_keeps_no_other(tmp_path):
     async with opened(tmp_path / "home") as server:
