@@ -250,12 +250,24 @@ class Killing:
         answered = await restoring
         # After it, all processes are started anew.
         self._waits += 1
-        await self._until_well()
-        there = await self.world.observe()
+        there = await self._undisturbed(self.world.observe)
         assert there == saved or (there == changed and not answered)
         self.restored["as saved" if there == saved else "not at all"] += 1
         self.world.go_on_from(there)
-        await self.compare()
+        await self._undisturbed(self.compare)
+
+    async def _undisturbed(self, look):
+        """What a look gives while the server is not just being started anew."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                await self._until_well()
+                try:
+                    return await look()
+                except ApiUnreachable:
+                    continue
+                except ApiError as error:
+                    if error.status < 500:
+                        raise
 
     async def _restore(self, backup):
         try:
