@@ -243,20 +243,27 @@ def homes():
         home.close()
 
 
-@pytest.mark.feature("ML-08")
-async def test_archives_are_signed_and_encrypted_for_whom_they_are(duo, consumer, homes, tmp_path):
+async def encrypting(duo, consumer, homes, tmp_path, grouping):
+    """Have what is the police's encrypted for them, all else for the archive; gives the file."""
     server, police, archive = homes
     keys = tmp_path / "keys"
     keys.write_text(f"{PORTAL.member.short} = {police.name}\n")
     await restart(
         duo,
         consumer,
-        archive_grouping='"member"',
+        archive_grouping=f'"{grouping}"',
         archive_encryption_enabled=TRUE,
         archive_gpg_home_directory=f'"{server.path}"',
         archive_encryption_keys_config=f'"{keys}"',
         archive_default_encryption_key=f'"{archive.name}"',
     )
+    return keys
+
+
+@pytest.mark.feature("ML-08")
+async def test_archives_are_signed_and_encrypted_for_whom_they_are(duo, consumer, homes, tmp_path):
+    server, police, archive = homes
+    await encrypting(duo, consumer, homes, tmp_path, grouping="member")
     readers = {PORTAL: (police, archive), DESK: (archive, police)}
     sent = {client: set() for client in readers}
     for _ in range(2):
@@ -308,17 +315,7 @@ def asking(client, query_id, *flags):
 @pytest.mark.feature("ML-11")
 async def test_signed_documents_are_encrypted_for_whom_archives_are(duo, consumer, homes, tmp_path):
     server, police, archive = homes
-    keys = tmp_path / "keys"
-    keys.write_text(f"{PORTAL.member.short} = {police.name}\n")
-    await restart(
-        duo,
-        consumer,
-        archive_grouping='"subsystem"',
-        archive_encryption_enabled=TRUE,
-        archive_gpg_home_directory=f'"{server.path}"',
-        archive_encryption_keys_config=f'"{keys}"',
-        archive_default_encryption_key=f'"{archive.name}"',
-    )
+    keys = await encrypting(duo, consumer, homes, tmp_path, grouping="subsystem")
     url, got = f"{consumer.http_url}/asic", tmp_path / "got.gpg"
     for client, reader, stranger in ((PORTAL, police, archive), (DESK, archive, police)):
         (query_id,) = await send(duo, 1, client)

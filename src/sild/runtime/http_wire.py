@@ -380,7 +380,7 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def check(self, now: float) -> None:
-        """Act on deadlines that have passed."""
+        """Act on deadlines that have passed, and on a failure that nobody noticed."""
         if self._transport is not None and not self._holding:
             look_again(self._transport)
         if now >= self.read_deadline:

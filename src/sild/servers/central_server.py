@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from sild.runtime.clock import SystemClock
-from sild.runtime.files import hold_directory, make_private_directory
+from sild.runtime.files import make_private_directory
 from sild.runtime.kept_secrets import KeptSecrets, forget_variable
 from sild.runtime.logs import configure_logs
 from sild.runtime.settings import SettingsError
@@ -14,7 +14,7 @@ from sild.runtime.supervise import Child, Fork, Supervisor
 from sild.servers.central_layout import CentralLayout
 from sild.servers.central_settings import CentralServerSettings, read_central_settings
 from sild.servers.internal_tls import make_internal_tls
-from sild.servers.processes import raise_descriptor_limit, run_apart, run_process
+from sild.servers.processes import raise_descriptor_limit, run_alone, run_process
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,11 +38,8 @@ def run_central_server(home: Path) -> int:
     settings = read_central_settings(layout)
     configure_logs(settings.logs, "supervisor")
     prepare_central_home(layout, settings)
-    with hold_directory(layout.home, layout.run / "lock"):
-        if code := run_apart(partial(_prepare, layout, settings), PRELOADED):
-            return code
-        _supervise(layout, settings)
-    return 0
+    prepare = partial(_prepare, layout, settings)
+    return run_alone(layout.run, PRELOADED, prepare, partial(_supervise, layout, settings))
 
 
 def _supervise(layout: CentralLayout, settings: CentralServerSettings) -> None:

@@ -7,9 +7,11 @@ import resource
 import signal
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sild.protocol.pki.prepared import prepare_classes
+from sild.runtime.files import hold_directory
 from sild.runtime.logs import LogSettings, configure_logs
 from sild.runtime.loop import run
 from sild.runtime.supervise import end_with_parent
@@ -36,6 +38,21 @@ def run_apart(function: Callable[[], int], meanwhile: Sequence[str] = ()) -> int
     for module in meanwhile:
         importlib.import_module(module)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run_alone(
+    sockets: Path, modules: Sequence[str], prepare: Callable[[], int], supervise: Callable[[], None]
+) -> int:
+    """Prepare a home apart, then run its processes, as the only server there; gives the exit code.
+
+    `sockets` is the home's directory of them, `modules` are those that the processes need. Raises
+    DirectoryHeld where a server runs already.
+    """
+    with hold_directory(sockets.parent, sockets / "lock"):
+        if code := run_apart(prepare, modules):
+            return code
+        supervise()
+    return 0
 
 
 def raise_descriptor_limit() -> None:

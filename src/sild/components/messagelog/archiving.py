@@ -19,7 +19,7 @@ from sild.components.messagelog.archivegroups import Group, Grouping
 from sild.components.messagelog.archivestore import ArchiveStore
 from sild.components.messagelog.containers import container_name, write_record
 from sild.components.messagelog.errors import ArchivingFailed
-from sild.components.messagelog.evidencefiles import EvidenceFile, EvidenceFiles
+from sild.components.messagelog.evidencefiles import EvidenceFile, EvidenceFiles, abort
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.components.messagelog.store import MessageStore
 from sild.protocol.asic.archive import ArchiveWriter, archive_name
@@ -127,10 +127,10 @@ class Archiving:
                 await file.write(writer.finish())
                 await file.finish()
         except GnupgError as error:
-            await _abort(file)
+            await abort(file)
             raise ArchivingFailed(f"an archive cannot be encrypted: {error}") from error
         except BaseException:
-            await _abort(file)
+            await abort(file)
             raise
         return written
 
@@ -169,11 +169,6 @@ class Archiving:
             said = told.decode("utf-8", "replace").strip()[-1000:]
             message = f"the transfer of archives ended with code {process.returncode}: {said}"
             raise ArchivingFailed(message)
-
-
-async def _abort(file: EvidenceFile | None) -> None:
-    if file is not None:
-        await file.abort()
 
 
 def _rename(one: Path, other: Path) -> None:

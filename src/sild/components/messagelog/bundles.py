@@ -11,7 +11,7 @@ from pathlib import Path
 from sild.components.messagelog.archivegroups import Group, Grouping
 from sild.components.messagelog.containers import SignedDocuments
 from sild.components.messagelog.errors import ArchivingFailed
-from sild.components.messagelog.evidencefiles import EvidenceFile, EvidenceFiles
+from sild.components.messagelog.evidencefiles import EvidenceFile, EvidenceFiles, abort
 from sild.components.messagelog.records import RecordSummary
 from sild.components.messagelog.settings import MessageLogSettings
 from sild.model.messages import WantedDocuments
@@ -81,12 +81,12 @@ class Bundles:
                     await file.write(piece)
             await file.finish()
         except (GnupgError, ArchivingFailed) as error:
-            await _abort(file)
+            await abort(file)
             _LOG.error("signed documents of %s cannot be encrypted: %s", wanted.owner, error)
             message = "the signed documents cannot be encrypted; the server's log says why"
             raise ArchivingFailed(message) from error
         except BaseException:
-            await _abort(file)
+            await abort(file)
             raise
         return name
 
@@ -101,11 +101,6 @@ class Bundles:
 
 async def _whole(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
-
-
-async def _abort(file: EvidenceFile | None) -> None:
-    if file is not None:
-        await file.abort()
 
 
 def _zip_name(wanted: WantedDocuments) -> str:

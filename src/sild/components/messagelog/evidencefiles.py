@@ -30,6 +30,12 @@ class EvidenceFile(Protocol):
         ...
 
 
+async def abort(file: EvidenceFile | None) -> None:
+    """Give a file up, if it was opened."""
+    if file is not None:
+        await file.abort()
+
+
 class EvidenceFiles:
     """Opens such files as the settings of archives say."""
 
