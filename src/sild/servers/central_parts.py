@@ -5,7 +5,6 @@ import os
 import signal
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 
 from sild import __version__
 from sild.adminapi.centralserver.central import CentralServer
@@ -21,6 +20,7 @@ from sild.components.centralserver.configuration_parts import (
     ConfigurationParts,
     read_described_parts,
 )
+from sild.components.centralserver.current_configuration import CurrentConfiguration
 from sild.components.centralserver.global_groups import GlobalGroups
 from sild.components.centralserver.initialization import Initialization
 from sild.components.centralserver.management_callers import ListedCallers, ProviderServers
@@ -35,7 +35,6 @@ from sild.components.centralserver.registry import Registry
 from sild.components.centralserver.request_services import RequestServices
 from sild.components.centralserver.requests import Requests
 from sild.components.centralserver.source_anchors import SourceAnchors
-from sild.components.centralserver.source_rows import SourceKind
 from sild.components.centralserver.sources import Sources, SourceSettings
 from sild.components.centralserver.system import System
 from sild.components.centralserver.timestamping_services import TimestampingServices
@@ -50,7 +49,6 @@ from sild.runtime.clock import Clock
 from sild.runtime.database import Database
 from sild.runtime.fetch import Fetcher
 from sild.servers.central_backups import CentralBackups, node_of
-from sild.servers.central_conf import PublishedConfiguration
 from sild.servers.central_layout import CentralLayout
 from sild.servers.central_settings import CentralServerSettings
 
@@ -96,7 +94,6 @@ class _Maker:
         self._around = around
         center = settings.center
         self._node = node_of(settings)
-        self._files = PublicationDirectory(layout.published)
         subject = TlsSubject(settings.server.tls_host, algorithm=KeyAlgorithm.RSA_3072)
         self._tls = ServedTls(layout.services_tls, subject, around.clock)
         database, clock = around.database, around.clock
@@ -109,14 +106,15 @@ class _Maker:
             timedelta(seconds=center.global_conf_generation_interval),
             clock,
         )
-        self._requests = self._make_requests()
         self._parts = ConfigurationParts(
             database,
             self._node,
             read_described_parts(layout.configuration_parts),
-            self._files,
+            PublicationDirectory(layout.published),
             clock,
         )
+        self._current = CurrentConfiguration(self._parts)
+        self._requests = self._make_requests()
         self._partners = TrustedAnchors(
             database,
             self._node,
@@ -153,7 +151,7 @@ class _Maker:
             accounts=around.accounts,
             clock=clock,
         )
-        services = RequestServices(requests, self._published, clock)
+        services = RequestServices(requests, self._current, clock)
         limits = ServiceLimits(self._settings.listeners.management_requests_per_minute)
         guards = RequestGuards(limits, around.audit, clock)
         guarded = replace(guards, callers=self._make_callers(management))
@@ -186,10 +184,7 @@ class _Maker:
             center.auto_approve_client_reg_requests,
             center.auto_approve_owner_change_requests,
         )
-        self._published = PublishedConfiguration(
-            self._files, partial(self._sources.find_active, SourceKind.INTERNAL), around.clock
-        )
-        return Requests(around.database, self._node, around.clock, self._published, automatic)
+        return Requests(around.database, self._node, around.clock, self._current, automatic)
 
     def _make_publisher(self) -> Publisher:
         around = self._around

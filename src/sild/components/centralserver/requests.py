@@ -218,7 +218,7 @@ class Requests:
             ecosystem = await self.current.ecosystem()
             check_authentication_certificate(certificate, ecosystem.trust, self.clock.now())
         except ProtocolError as error:
-            raise InvalidAuthCertificate(error.message) from error
+            raise InvalidAuthCertificate(error.message, error.message) from error
         return replace(request, certificate=certificate.der)
 
 
