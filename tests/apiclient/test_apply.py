@@ -296,6 +296,13 @@ async def test_what_is_not_approved_in_time_is_told(tmp_path):
         assert {client["status"] for client in world.server.clients.values()} == {"REGISTERED"}
 
 
+async def test_what_is_waited_for_is_told_although_there_is_no_time_at_all(tmp_path):
+    async with a_world(tmp_path, approves=False) as world:
+        with pytest.raises(StillWaiting) as caught:
+            await world.apply(FULL, timeout=0.0)
+        assert world.waited == set(caught.value.reasons)
+
+
 async def test_a_server_that_does_not_wait_says_what_it_would_wait_for(tmp_path):
     async with a_world(tmp_path, approves=False) as world:
         with pytest.raises(StillWaiting):

@@ -3,9 +3,11 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from central.nodes import until_true
 from ecosystem.processes import until
 from pki_builder import TestCa
 from servers.builders import OWNER, SERVER, Home
@@ -20,6 +22,7 @@ from sild.components.serverconf.declaration import (
 from sild.components.serverconf.schema import MIGRATIONS
 from sild.components.serverconf.store import ConfigurationStore
 from sild.components.signer.rpc import OPTIONS, SignerForControl
+from sild.model.services import ClientStatus
 from sild.model.snapshot import AuthenticationCertificate, SigningCertificate
 from sild.model.tokens import (
     CertificateEntry,
@@ -106,6 +109,9 @@ class Wired(Home):
     @property
     def snapshot(self):
         return read_snapshot(self.layout.snapshot_file)
+
+    def serves_provider_as(self, status):
+        return {client.id: client.status for client in self.snapshot.clients}[PROVIDER] is status
 
     @property
     def callers(self):
@@ -229,6 +235,40 @@ async def test_a_secondary_node_sees_what_its_primary_has_changed(tmp_path):
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+
+async def test_clients_follow_the_global_configuration_and_what_others_write(tmp_path):
+    """Although control looks closely only now and then while nobody tells it of anything."""
+    async with Wired(tmp_path, ServerSection(refresh_interval=0.05)) as wired:
+        listing = wired.own.shared.servers
+        unlisting = tuple(replace(server, clients=()) for server in listing)
+        wired.save_conf()
+        await wired.serve_signer()
+        await wired.control.declare(declaration(CALLER))
+        running = asyncio.get_running_loop().create_task(wired.control.run())
+        try:
+            for servers, status in (
+                (listing, ClientStatus.REGISTERED),
+                (unlisting, ClientStatus.GLOBAL_ERROR),
+                (listing, ClientStatus.REGISTERED),
+            ):
+                wired.own.shared = replace(wired.own.shared, servers=servers)
+                wired.save_conf()
+                await until(partial(wired.serves_provider_as, status), 20, f"it is {status}")
+            async with Database.open(f"sqlite:///{wired.layout.server_database}") as database:
+                async with ConfigurationStore(database).transaction() as conf:
+                    (client,) = (c for c in await conf.clients() if c.id == PROVIDER)
+                    wrong = replace(client, status=ClientStatus.GLOBAL_ERROR)
+                    await conf.replace_client(wrong)
+                await until_true(lambda: is_in(database, client), "it is what it was", 20)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+async def is_in(database, client):
+    async with ConfigurationStore(database).reading() as conf:
+        return client in await conf.clients()
 
 
 async def test_a_snapshot_that_could_not_be_written_is_written_later(wired):
