@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Body as JsonBody
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from sild.adminapi.asked import Asked
 from sild.adminapi.bodies import Body, User
@@ -135,8 +135,9 @@ async def update_api_key(
     permission=Permission.REVOKE_API_KEY,
     event=AuditEvent.API_KEY_REMOVE,
 )
-async def revoke_api_key(key_id: KeyId, asked: Asked, accounts: AccountsOfServer) -> None:
+async def revoke_api_key(key_id: KeyId, asked: Asked, accounts: AccountsOfServer) -> Response:
     """Revoke an API key."""
     asked.tell(apiKeyId=key_id)
     revoked = await accounts.keys.revoke(key_id)
     asked.tell(apiKeyRoles=_names(revoked.roles))
+    return Response(status_code=200)
