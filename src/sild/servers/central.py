@@ -44,6 +44,8 @@ from sild.servers.internal_tls import read_internal_tls
 from sild.servers.processes import run_until_stopped
 
 _LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 10.0
+"""How soon publishing is tried again: at a start, the signer may only be opening its token."""
 
 # What is done that no configuration could tell of, or that it was just told of.
 _NO_CHANGE = frozenset(
@@ -106,7 +108,7 @@ class CentralProcess:
         interval = center.global_conf_generation_interval
         publishing = self._schedule.every(
             "global-configuration",
-            Period(interval, min(interval, 60.0), expected=(NotPublished,)),
+            Period(interval, min(interval, _RETRY_SECONDS), expected=(NotPublished,)),
             self.parts.central.publisher.publish,
         )
         if center.generate_on_change:
