@@ -132,6 +132,8 @@ def test_who_fetches_connects_as_the_connection_type_demands(devnet, exchanged, 
     query_id = exchanged()
     for client in (KIOSK, COUNTER, NOBODY):
         assert fetch(query_id, client).status_code == 401
+        # Before anything else that is asked for is looked at.
+        assert fetch("", client).status_code == 401
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.load_cert_chain(*devnet.files_of(devnet.kiosk, tmp_path))

@@ -76,8 +76,11 @@ class DocumentRequests:
         return Response(200, b"OK", headers, content)
 
     async def _signed_documents(self, request: Request, query: bytes) -> Response:
-        wanted = _read_query(query)
-        self._check_caller(request, wanted.owner)
+        fields = _read_query(query)
+        owner = _owner(fields)
+        # Who is not who it says learns nothing of the rest.
+        self._check_caller(request, owner)
+        wanted = _wanted(fields, owner)
         found = await self._documents.find(wanted)
         if found is None:
             raise _Refused(404, "No signed documents found: nothing was logged with this query id.")
@@ -97,8 +100,8 @@ class DocumentRequests:
             raise _Refused(401, message_of(error)) from error
 
 
-def _read_query(query: bytes) -> WantedDocuments:
-    """What is asked for; parameters without a value count as given."""
+def _read_query(query: bytes) -> Mapping[str, str]:
+    """The parameters, the first of each name; those without a value count as given."""
     try:
         pairs = parse_qsl(
             query.decode("ascii"),
@@ -111,7 +114,10 @@ def _read_query(query: bytes) -> WantedDocuments:
         raise _Refused(
             400, "The query is not percent-encoded UTF-8 of at most 20 fields."
         ) from None
-    fields = dict(reversed(pairs))
+    return dict(reversed(pairs))
+
+
+def _wanted(fields: Mapping[str, str], owner: ClientId) -> WantedDocuments:
     request_only, response_only = "requestOnly" in fields, "responseOnly" in fields
     if request_only and response_only:
         raise _Refused(400, 'Give "requestOnly" or "responseOnly", not both.')
@@ -120,7 +126,7 @@ def _read_query(query: bytes) -> WantedDocuments:
         raise _Refused(400, 'Give "unique" together with "requestOnly" or "responseOnly".')
     return WantedDocuments(
         query_id=_get(fields, "queryId"),
-        owner=_owner(fields),
+        owner=owner,
         is_response=response_only if request_only or response_only else None,
         unique=unique,
         force="force" in fields,
