@@ -101,9 +101,9 @@ class Wired(Home):
     async def __aexit__(self, *_):
         await self._opened.aclose()
 
-    async def serve_signer(self):
+    async def serve_signer(self, signer=None):
         path = self.layout.signer_admin_socket
-        server = await serve_rpc(path, OneCertificate(), SignerForControl, OPTIONS)
+        server = await serve_rpc(path, signer or OneCertificate(), SignerForControl, OPTIONS)
         self._opened.push_async_callback(server.close)
 
     @property
@@ -158,6 +158,51 @@ async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
         running.cancel()
         await asyncio.wait([running])
         responder.close()
+
+
+class Looking(OneCertificate):
+    """A signer that notes when its tokens are looked at after a change."""
+
+    def __init__(self):
+        self.changed = False
+        self.looked = asyncio.Event()
+
+    async def tokens(self):
+        if self.changed:
+            self.looked.set()
+        return await super().tokens()
+
+    async def set_active(self, sha256, active):
+        self.changed = True
+
+
+async def test_a_certificate_is_disabled_at_once_while_an_ocsp_responder_is_slow(tmp_path):
+    asked = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    responder = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    # Nobody looks in between of themselves.
+    async with Wired(tmp_path, ServerSection(refresh_interval=3600.0)) as wired:
+        wired.save_conf(f"http://127.0.0.1:{responder.sockets[0].getsockname()[1]}/")
+        signer = Looking()
+        await wired.serve_signer(signer)
+        await wired.control.declare(declaration(CALLER))
+        running = asyncio.get_running_loop().create_task(wired.control.run())
+        try:
+            await asyncio.wait_for(asked.wait(), 60)
+            disabling = asyncio.create_task(wired.control.disable(SIGNER.sha256.hex()))
+            async with asyncio.timeout(15):
+                await signer.looked.wait()
+            assert not disabling.done()
+        finally:
+            for task in (running, disabling):
+                task.cancel()
+            await asyncio.wait([running, disabling])
+            responder.close()
 
 
 class StartedLate(WorkerCalls):

@@ -112,7 +112,9 @@ class Control:
             self._clock,
         )
         self.certificates = CertificateActs(
-            self.signer, self, self.ocsp, self._clock, self._update, settings.signer
+            *(self.signer, self, self.ocsp, self._clock),
+            changed=self._certificates_changed,
+            settings=settings.signer,
         )
         stamping = HttpTimestamps(fetcher, settings.message_log)
         self.messages = KeptMessages(
@@ -214,6 +216,11 @@ class Control:
         except RpcError as error:
             # What was changed is stored; it is used as far as it can be, and fully soon.
             _LOG.warning("a change is not used yet, for a process does not answer: %s", error)
+
+    async def _certificates_changed(self) -> None:
+        # What must sign no more does not wait for the responders of what may.
+        await self._renew()
+        await self._update()
 
     async def run(self) -> None:
         """Do all jobs until cancelled."""

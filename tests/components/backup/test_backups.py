@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -503,6 +504,16 @@ async def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state(killed):
         assert found in (killed.old, killed.new)
         if found == killed.new:
             await killed.spoil()
+
+
+async def test_what_a_killed_process_had_just_begun_is_waited_for(killed):
+    held = os.open(killed.places.work / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    finishing = asyncio.create_task(killed.backups.finish_interrupted())
+    await asyncio.sleep(0.3)
+    assert not finishing.done()
+    os.close(held)
+    assert not await finishing
 
 
 async def test_nothing_is_left_of_what_was_not_decided(killed):

@@ -85,6 +85,20 @@ async def test_a_name_that_does_not_resolve_lets_nobody_in_and_keeps_nobody_else
     assert await callers.may_call("192.0.2.1")
 
 
+async def test_what_a_name_server_said_is_kept_for_ten_minutes_while_it_says_nothing():
+    names, clock = Names(one=("192.0.2.1",)), TurnedClock()
+    callers = names.callers(clock)
+    assert await callers.may_call("192.0.2.1")
+    names.addresses["one"] = socket.gaierror(-3, "try again")
+    for _ in range(8):
+        clock.turn(timedelta(seconds=70))
+        assert await callers.may_call("192.0.2.1")
+        assert not await callers.may_call("192.0.2.2")
+    clock.turn(timedelta(seconds=70))
+    assert not await callers.may_call("192.0.2.1")
+    assert len(names.asked) == 10
+
+
 async def test_names_are_resolved_as_this_machine_resolves_them():
     callers = ProviderServers(Names(localhost=()), TurnedClock(), always=())
     assert await callers.may_call("127.0.0.1")

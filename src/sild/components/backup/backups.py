@@ -52,6 +52,9 @@ _NAME = re.compile(r"(?!\.)[a-zA-Z0-9_.-]{1,251}\.gpg", re.ASCII)
 _AUTOMATIC = "automatic-backup"
 _KEY_FILE = "sild-backup-key"
 _PRE_RESTORE = "conf_prerestore_backup.tar"
+_LEFT_SECONDS = 20.0
+"""How long programs that a killed process had begun may take to notice."""
+_LOOK_SECONDS = 0.1
 _PGP_PACKET = 0x80
 _PGP_ARMOR = b"-----BEGIN PGP"
 
@@ -236,7 +239,8 @@ class Backups:
 
         Says whether there was one. Raises BackupBusy and RestoreFailed.
         """
-        async with self._alone("restore"):
+        # A program that the killed one had only just begun may still hold its lock.
+        async with self._alone("restore", _LEFT_SECONDS):
             if self._restoration.is_decided:
                 await self._private.show(self._restoration.stage / "files")
             return await self._restoration.finish()
@@ -379,15 +383,16 @@ class Backups:
             raise InvalidBackupName(f"no backup can be named {name[:300]!r}", name[:300])
 
     @asynccontextmanager
-    async def _alone(self, what: str) -> AsyncIterator[None]:
+    async def _alone(self, what: str, patience: float = 0.0) -> AsyncIterator[None]:
         """Keep every other backup and restoration away, those of other processes too."""
         await asyncio.to_thread(make_private_directory, self._places.work)
         descriptor = os.open(self._places.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        deadline = self._clock.monotonic() + patience
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BackupBusy("another backup or restoration is under way") from None
+            while not _is_ours(descriptor):
+                if self._clock.monotonic() >= deadline:
+                    raise BackupBusy("another backup or restoration is under way")
+                await self._clock.sleep(_LOOK_SECONDS)
             self.running = Running(what, self._clock.now())
             try:
                 yield
@@ -395,3 +400,11 @@ class Backups:
                 self.running = None
         finally:
             os.close(descriptor)
+
+
+def _is_ours(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

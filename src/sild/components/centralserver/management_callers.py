@@ -7,7 +7,7 @@ can call the service can delete clients and certificates of every member.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sild.runtime.addresses import AllowedAddresses, resolve
@@ -17,8 +17,9 @@ _LOG = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.0/8", "::1")
 _RESOLVED_SECONDS = 60.0
-# A name server that was down for a moment does not cut anybody off for a minute.
+# A name server that is down for a moment cuts nobody off: what it said before is kept for so long.
 _FAILED_SECONDS = 5.0
+_KEPT_SECONDS = 600.0
 _PATIENCE_SECONDS = 5.0
 
 Resolve = Callable[[str], Awaitable[Iterable[str]]]
@@ -46,6 +47,7 @@ class ListedCallers:
 @dataclass(frozen=True, slots=True)
 class _Resolved:
     addresses: AllowedAddresses
+    found: float
     until: float
 
 
@@ -82,17 +84,19 @@ class ProviderServers:
     async def _addresses_of(self, host: str) -> AllowedAddresses:
         held = self._resolved.get(host)
         if held is None or held.until <= self._clock.monotonic():
-            held = await self._look_up(host)
+            held = await self._look_up(host, held)
             self._resolved[host] = held
         return held.addresses
 
-    async def _look_up(self, host: str) -> _Resolved:
-        found: Iterable[str] = ()
-        lasts = _RESOLVED_SECONDS
+    async def _look_up(self, host: str, before: _Resolved | None) -> _Resolved:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 found = await self._resolve(host)
         except (OSError, UnicodeError) as error:  # a TimeoutError is the first
             _LOG.warning("the management services' server %s cannot be found: %r", host, error)
-            lasts = _FAILED_SECONDS
-        return _Resolved(AllowedAddresses(found), self._clock.monotonic() + lasts)
+            now = self._clock.monotonic()
+            if before is not None and now < before.found + _KEPT_SECONDS:
+                return replace(before, until=now + _FAILED_SECONDS)
+            return _Resolved(AllowedAddresses(()), now, now + _FAILED_SECONDS)
+        now = self._clock.monotonic()
+        return _Resolved(AllowedAddresses(found), now, now + _RESOLVED_SECONDS)

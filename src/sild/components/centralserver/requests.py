@@ -211,11 +211,12 @@ class Requests:
     async def _with_valid_certificate(self, request: AuthCertRegistration) -> AuthCertRegistration:
         """The request with its certificate in DER.
 
-        Raises InvalidAuthCertificate for what no approved authority issued, or for other use.
+        Raises InvalidAuthCertificate for what no approved authority issued, or for other use, and
+        what `ecosystem` does.
         """
+        ecosystem = await self.current.ecosystem()
         try:
             certificate = read_certificate(request.certificate)
-            ecosystem = await self.current.ecosystem()
             check_authentication_certificate(certificate, ecosystem.trust, self.clock.now())
         except ProtocolError as error:
             raise InvalidAuthCertificate(error.message, error.message) from error
