@@ -128,6 +128,21 @@ def next_status(status: ClientStatus, *, in_global_conf: bool) -> ClientStatus:
     return (CLIENT_APPEARS if in_global_conf else CLIENT_VANISHES).get(status, status)
 
 
+def client_once_taken(before: ClientStatus, now: ClientStatus, event: ClientEvent) -> ClientStatus:
+    """The state of a client once the Central Server has taken what was asked in state `before`.
+
+    By the time of its answer the global configuration may have moved the client to `now` already.
+    Raises InvalidMove where the act is not allowed, or something else has happened to the client.
+    """
+    after = client_after(before, event)
+    if now is before:
+        return after
+    for listed in (True, False):
+        if now is next_status(before, in_global_conf=listed):
+            return next_status(after, in_global_conf=listed)
+    raise InvalidMove(f"a client that became {now.value} meanwhile cannot {event.value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A member or subsystem that uses this security server; `certificates` are DER."""

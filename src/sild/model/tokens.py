@@ -87,6 +87,19 @@ def next_certificate_status(
     return moves.get(status, status)
 
 
+def certificate_once_taken(
+    before: CertificateStatus, now: CertificateStatus, event: CertificateEvent
+) -> CertificateStatus:
+    """As `client_once_taken`, for an authentication certificate."""
+    after = certificate_after(before, event)
+    if now is before:
+        return after
+    for listed in (True, False):
+        if now is next_certificate_status(before, in_global_conf=listed):
+            return next_certificate_status(after, in_global_conf=listed)
+    raise InvalidMove(f"a certificate that became {now.value} meanwhile cannot {event.value}")
+
+
 class TokenStatus(Enum):
     """What the device last said of its PIN."""
 

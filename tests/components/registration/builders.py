@@ -11,7 +11,7 @@ from pki_builder import MEMBER, NOON, TestCa
 from sild.components.registration.acts import Registration
 from sild.components.registration.composing import Composer
 from sild.components.registration.sending import RequestSender
-from sild.model.services import Client, ClientStatus, client_after
+from sild.model.services import Client, ClientStatus, client_once_taken
 from sild.model.snapshot import ServerSnapshot, SigningCertificate
 from sild.model.tokens import (
     CertificateEntry,
@@ -21,7 +21,7 @@ from sild.model.tokens import (
     KeyUsage,
     Token,
     TokenStatus,
-    certificate_after,
+    certificate_once_taken,
 )
 from sild.protocol.algorithms import KeyFamily, SignatureAlgorithm
 from sild.protocol.errors import ProtocolError
@@ -75,9 +75,9 @@ class Keys:
         key = Key(AUTH, "auth", KeyUsage.AUTHENTICATION, KeyAlgorithm.EC_P256, b"", (entry,))
         return (Token("0", "soft", TokenStatus.OK, logged_in=True, keys=(key,)),)
 
-    async def move_certificate(self, sha256, event):
+    async def move_certificate(self, sha256, event, before):
         assert sha256 == self.sha256
-        self.status = certificate_after(self.status, event)
+        self.status = certificate_once_taken(before, self.status, event)
         self.moved.append(event)
 
     async def sign(self, key_id, digest, algorithm):
@@ -123,8 +123,8 @@ class Clients:
             CLIENT: ClientStatus.SAVED,
         }
 
-    async def move(self, client, event):
-        self.clients[client] = client_after(self.clients[client], event)
+    async def move(self, client, event, before):
+        self.clients[client] = client_once_taken(before, self.clients[client], event)
         return self.clients[client]
 
 

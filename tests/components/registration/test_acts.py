@@ -14,8 +14,19 @@ from sild.components.registration.errors import (
     OwnerStays,
     SendingFailed,
 )
-from sild.model.services import CLIENT_MOVES, ClientEvent, ClientStatus
-from sild.model.tokens import CERTIFICATE_MOVES, CertificateEvent, CertificateStatus
+from sild.model.services import (
+    CLIENT_MOVES,
+    ClientEvent,
+    ClientStatus,
+    InvalidMove,
+    next_status,
+)
+from sild.model.tokens import (
+    CERTIFICATE_MOVES,
+    CertificateEvent,
+    CertificateStatus,
+    next_certificate_status,
+)
 from sild.protocol.management.requests import (
     AddressChange,
     AuthCertDeletion,
@@ -129,6 +140,89 @@ async def test_a_certificate_is_asked_about_exactly_where_the_table_allows_it(st
         else:
             await act()
         assert made.keys.status is (after or status)
+
+
+def sees_while_sending(made, look):
+    """Let control follow what the Central Server has carried out before its answer is there."""
+    send = made.sender.send
+
+    async def send_slowly(request):
+        number = await send(request)
+        look()
+        return number
+
+    made.sender.send = send_slowly
+
+
+@pytest.mark.parametrize(
+    ("event", "before", "listed", "after"),
+    [
+        (ClientEvent.REGISTER, ClientStatus.SAVED, True, ClientStatus.REGISTERED),
+        (ClientEvent.DISABLE, ClientStatus.REGISTERED, False, ClientStatus.DISABLED),
+        (ClientEvent.UNREGISTER, ClientStatus.REGISTERED, False, ClientStatus.DELETION_IN_PROGRESS),
+    ],
+)
+async def test_an_answer_may_come_after_the_configuration_that_says_the_same(
+    event, before, listed, after
+):
+    async with sending() as made:
+        clients = made.clients.clients
+        clients[CLIENT] = before
+
+        def look():
+            clients[CLIENT] = next_status(clients[CLIENT], in_global_conf=listed)
+            assert clients[CLIENT] is not before
+
+        sees_while_sending(made, look)
+        await getattr(made.acts, CLIENT_ACTS[event])(CLIENT)
+        assert clients[CLIENT] is after
+
+
+async def test_what_became_of_a_client_otherwise_stands():
+    async with sending() as made:
+        clients = made.clients.clients
+        clients[CLIENT] = ClientStatus.REGISTERED
+
+        def look():
+            clients[CLIENT] = ClientStatus.DELETION_IN_PROGRESS
+
+        sees_while_sending(made, look)
+        with pytest.raises(InvalidMove, match="deletion in progress meanwhile"):
+            await made.acts.disable_client(CLIENT)
+        assert clients[CLIENT] is ClientStatus.DELETION_IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    ("event", "before", "listed", "after"),
+    [
+        (
+            CertificateEvent.REGISTER,
+            CertificateStatus.SAVED,
+            True,
+            CertificateStatus.REGISTERED,
+        ),
+        (
+            CertificateEvent.UNREGISTER,
+            CertificateStatus.REGISTERED,
+            False,
+            CertificateStatus.DELETION_IN_PROGRESS,
+        ),
+    ],
+)
+async def test_so_may_one_about_a_certificate(event, before, listed, after):
+    async with sending() as made:
+        made.keys.status = before
+
+        def look():
+            made.keys.status = next_certificate_status(made.keys.status, in_global_conf=listed)
+            assert made.keys.status is not before
+
+        sees_while_sending(made, look)
+        if event is CertificateEvent.REGISTER:
+            await made.acts.register_certificate(made.keys.sha256, "ss1.org")
+        else:
+            await made.acts.unregister_certificate(made.keys.sha256)
+        assert made.keys.status is after
 
 
 @pytest.mark.parametrize("status", ClientStatus)

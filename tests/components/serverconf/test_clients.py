@@ -242,6 +242,18 @@ async def test_each_act_is_allowed_in_its_states_and_in_no_other(tmp_path, statu
             assert await status_of(conf, CALLER) is after
 
 
+async def test_a_client_that_followed_before_it_was_noted_why_is_noted_all_the_same(tmp_path):
+    async with server_conf(tmp_path) as conf:
+        registered = ClientStatus.REGISTERED
+        await put(conf, CALLER, registered)
+        await conf.states.follow(())
+        assert await status_of(conf, CALLER) is ClientStatus.GLOBAL_ERROR
+        noted = await conf.states.move(CALLER, ClientEvent.DISABLE, registered)
+        assert noted is await status_of(conf, CALLER) is ClientStatus.DISABLED
+        with pytest.raises(InvalidMove, match="meanwhile"):
+            await conf.states.move(CALLER, ClientEvent.UNREGISTER, registered)
+
+
 @pytest.mark.parametrize("registered", [True, False])
 @pytest.mark.parametrize("status", ClientStatus)
 async def test_each_state_follows_the_global_configuration(tmp_path, status, registered):

@@ -384,11 +384,32 @@ async def test_an_authentication_certificate_moves_as_the_table_says_and_no_othe
         after = CERTIFICATE_MOVES.get((status, event))
         if after is None:
             with pytest.raises(ActionNotPossible):
-                await signer.certificates.move_certificate(name, event)
+                await signer.certificates.move_certificate(name, event, status)
         else:
-            await signer.certificates.move_certificate(name, event)
+            await signer.certificates.move_certificate(name, event, status)
         (entry,) = signer.store.conf.get_key(key.id).certificates
         assert entry.status is (after or status)
+
+
+async def test_a_certificate_that_was_registered_before_it_was_noted_is_registered(tmp_path, ca):
+    async with logged_in(tmp_path) as signer:
+        key, certificate = await signer.certified(ca, AUTHENTICATION)
+        name = certificate.sha256.hex()
+        saved = CertificateStatus.SAVED
+        for meanwhile, after in (
+            (CertificateStatus.REGISTERED, CertificateStatus.REGISTERED),
+            (CertificateStatus.GLOBAL_ERROR, None),
+        ):
+            await signer.certificates.set_status(name, meanwhile)
+            if after is None:
+                with pytest.raises(ActionNotPossible, match="meanwhile"):
+                    await signer.certificates.move_certificate(
+                        name, CertificateEvent.REGISTER, saved
+                    )
+            else:
+                await signer.certificates.move_certificate(name, CertificateEvent.REGISTER, saved)
+            (entry,) = signer.store.conf.get_key(key.id).certificates
+            assert entry.status is (after or meanwhile)
 
 
 async def test_a_signing_certificate_is_not_registered(tmp_path, ca):
@@ -396,5 +417,5 @@ async def test_a_signing_certificate_is_not_registered(tmp_path, ca):
         _, certificate = await signer.certified(ca)
         with pytest.raises(ActionNotPossible):
             await signer.certificates.move_certificate(
-                certificate.sha256.hex(), CertificateEvent.UNREGISTER
+                certificate.sha256.hex(), CertificateEvent.UNREGISTER, CertificateStatus.REGISTERED
             )

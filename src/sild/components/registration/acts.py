@@ -61,7 +61,7 @@ class Registration:
             entry = await self._movable(sha256, CertificateEvent.REGISTER)
             request = AuthCertRegistration(self._server, entry.certificate, address)
             number = await self.sender.send(request)
-            await self.keys.move_certificate(sha256, CertificateEvent.REGISTER)
+            await self.keys.move_certificate(sha256, CertificateEvent.REGISTER, entry.status)
             return number
 
     async def try_registration(self, sha256: str | None, address: str) -> int:
@@ -81,7 +81,7 @@ class Registration:
         async with self.acting:
             entry = await self._movable(sha256, CertificateEvent.UNREGISTER)
             number = await self.sender.send(AuthCertDeletion(self._server, entry.certificate))
-            await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER)
+            await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER, entry.status)
             return number
 
     async def mark_certificate_deleted(self, sha256: str) -> None:
@@ -89,8 +89,8 @@ class Registration:
 
         Raises AuthCertificateUnknown, CertificateNotMovable.
         """
-        await self._movable(sha256, CertificateEvent.UNREGISTER)
-        await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER)
+        entry = await self._movable(sha256, CertificateEvent.UNREGISTER)
+        await self.keys.move_certificate(sha256, CertificateEvent.UNREGISTER, entry.status)
 
     async def register_client(self, client: ClientId, name: str | None = None) -> int:
         """Ask that a client be registered; raises as `_about_client`."""
@@ -153,12 +153,13 @@ class Registration:
         if client == self._server.owner:
             raise OwnerStays(f"{client} owns the server: it cannot {event.value}", str(client))
         async with self.acting:
+            before = self._status_of(client)
             try:
-                client_after(self._status_of(client), event)
+                client_after(before, event)
             except InvalidMove as error:
                 raise ClientNotMovable(error.message, str(client)) from None
             number = await self.sender.send(request)
-            await self.clients.move(client, event)
+            await self.clients.move(client, event, before)
             return number
 
     def _status_of(self, client: ClientId) -> ClientStatus:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from sild.model.services import ClientEvent, ClientStatus
 from sild.model.snapshot import ServerSnapshot
-from sild.model.tokens import CertificateEvent, Token
+from sild.model.tokens import CertificateEvent, CertificateStatus, Token
 from sild.protocol.globalconf.lookup import GlobalConf
 from sild.protocol.ids import ClientId
 from sild.runtime.http_client_types import Target
@@ -17,8 +17,10 @@ class Keys(Protocol):
         """Every token with its keys and certificates."""
         ...
 
-    async def move_certificate(self, sha256: str, event: CertificateEvent) -> None:
-        """Note what was asked for an authentication certificate."""
+    async def move_certificate(
+        self, sha256: str, event: CertificateEvent, before: CertificateStatus
+    ) -> None:
+        """Note what was asked for an authentication certificate that then was `before`."""
         ...
 
     async def sign(self, key_id: str, digest: bytes, algorithm: str) -> bytes:
@@ -33,8 +35,10 @@ class Keys(Protocol):
 class LocalClients(Protocol):
     """The server's own clients."""
 
-    async def move(self, client: ClientId, event: ClientEvent) -> ClientStatus:
-        """Note that a request about the client was sent; give its new status."""
+    async def move(
+        self, client: ClientId, event: ClientEvent, before: ClientStatus
+    ) -> ClientStatus:
+        """Note that a request about the client, which was `before`, was sent; give its status."""
         ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sild.components.serverconf.errors import OwnerIsFixed
 from sild.components.serverconf.store import ConfigurationStore
-from sild.model.services import Client, ClientEvent, ClientStatus, client_after, next_status
+from sild.model.services import Client, ClientEvent, ClientStatus, client_once_taken, next_status
 from sild.protocol.ids import ClientId
 
 
@@ -24,17 +24,21 @@ class ClientStates:
     def __init__(self, store: ConfigurationStore) -> None:
         self._store = store
 
-    async def move(self, client: ClientId, event: ClientEvent) -> ClientStatus:
+    async def move(
+        self, client: ClientId, event: ClientEvent, before: ClientStatus | None = None
+    ) -> ClientStatus:
         """Note that a request about the client was sent; give its new status.
 
-        Raises OwnerIsFixed, ClientNotFound, InvalidMove.
+        It was sent when the client was `before`, or what it is. Raises OwnerIsFixed,
+        ClientNotFound, InvalidMove.
         """
         async with self._store.transaction() as conf:
             if client == (await conf.get_server()).owner:
                 message = f"{client} owns this security server: {event.value} is not for it"
                 raise OwnerIsFixed(message)
             found = await conf.get_client(client)
-            moved = replace(found, status=client_after(found.status, event))
+            status = client_once_taken(before or found.status, found.status, event)
+            moved = replace(found, status=status)
             await conf.replace_client(moved)
             return moved.status
 

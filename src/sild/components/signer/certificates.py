@@ -28,7 +28,7 @@ from sild.model.tokens import (
     Key,
     KeyUsage,
     RequestEntry,
-    certificate_after,
+    certificate_once_taken,
 )
 from sild.protocol.ids import ClientId, SecurityServerId
 from sild.protocol.pki.certificate import Certificate, read_certificate
@@ -149,15 +149,20 @@ class Certificates:
         await self._store.change(lambda conf: _with_imported(conf, certificate, entry))
         return entry
 
-    async def move_certificate(self, sha256: str, event: CertificateEvent) -> None:
-        """Note what was done about an authentication certificate; raises ActionNotPossible."""
+    async def move_certificate(
+        self, sha256: str, event: CertificateEvent, before: CertificateStatus
+    ) -> None:
+        """Note what was asked for an authentication certificate that then was `before`.
+
+        Raises ActionNotPossible.
+        """
 
         def change(conf: KeyConf) -> KeyConf:
             key, entry = conf.get_certificate(sha256)
             if key.usage is not KeyUsage.AUTHENTICATION or not entry.saved:
                 raise ActionNotPossible(f"certificate {sha256} authenticates no server")
             try:
-                status = certificate_after(entry.status, event)
+                status = certificate_once_taken(before, entry.status, event)
             except InvalidMove as error:
                 raise ActionNotPossible(error.message) from None
             return conf.with_certificate(replace(entry, status=status))

@@ -125,8 +125,13 @@ class SignerForControl(Protocol):
         """Keep a certificate with its key."""
         ...
 
-    async def move_certificate(self, sha256: str, event: CertificateEvent) -> None:
-        """Note what was done about an authentication certificate; raises ActionNotPossible."""
+    async def move_certificate(
+        self, sha256: str, event: CertificateEvent, before: CertificateStatus
+    ) -> None:
+        """Note what was asked for an authentication certificate that then was `before`.
+
+        Raises ActionNotPossible.
+        """
         ...
 
     async def set_active(self, sha256: str, active: bool) -> None:
