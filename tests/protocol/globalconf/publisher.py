@@ -151,6 +151,8 @@ class Publisher:
     parts: dict[str, bytes] = field(default_factory=dict)
     silent: tuple[str, ...] = ("https:",)
     requests: list[str] = field(default_factory=list)
+    # By the name of a folder both implementations tell when its files were published.
+    stamp: str = ""
     spoil_contents: Callable[[DirectoryContents], DirectoryContents] = lambda contents: contents
     spoil_signed: Callable[[bytes], bytes] = lambda signed: signed
     spoil_directory: Callable[[bytes], bytes] = lambda data: data
@@ -224,7 +226,7 @@ class Publisher:
         kind = next((kind for kind in PartKind if kind.value == identifier), None)
         name = kind.file_name if kind else f"{identifier.lower()}.xml"
         digest = DigestAlgorithm.SHA512.digest(data)
-        location = f"/V{version}/{self.directory}/{name}"
+        location = f"/V{version}/{self.stamp or self.directory}/{name}"
         return Part(identifier, self.instance, location, DigestAlgorithm.SHA512, digest)
 
     def get(self, wanted):

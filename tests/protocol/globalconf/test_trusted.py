@@ -185,6 +185,58 @@ def test_it_is_refused_even_if_the_held_one_has_expired_long_ago(publisher):
         trusted.begin(publisher.signed_directory(), publisher.now)
 
 
+STAMP = "20260102030405000000000"
+
+
+@pytest.mark.parametrize(
+    ("later", "taken"),
+    [
+        ("20260102030405000000001", True),
+        ("20260102030406", True),
+        (STAMP, False),
+        ("20260102030404999999999", False),
+        ("internalconf", False),
+        ("2026010203040600000000000000", False),
+    ],
+)
+def test_what_was_published_later_may_expire_earlier(publisher, later, taken):
+    publisher.stamp = STAMP
+    trusted = updated(publisher.trusted(), publisher)
+    publisher.stamp = later
+    publisher.validity -= MINUTE
+    if taken:
+        assert updated(trusted, publisher).own.expires == NOON + 9 * MINUTE
+    else:
+        with pytest.raises(GlobalConfRolledBack):
+            updated(trusted, publisher)
+
+
+def test_every_part_must_have_been_published_later(publisher):
+    publisher.stamp = STAMP
+    trusted = updated(publisher.trusted(), publisher)
+
+    def leave_one(contents):
+        first, *others = contents.parts
+        others = (
+            replace(part, location=part.location.replace(STAMP, "2027" + STAMP[4:]))
+            for part in others
+        )
+        return replace(contents, parts=(first, *others))
+
+    publisher.spoil_contents = leave_one
+    publisher.validity -= MINUTE
+    with pytest.raises(GlobalConfRolledBack):
+        trusted.begin(publisher.signed_directory(), publisher.now)
+
+
+def test_without_a_moment_in_what_is_held_nothing_may_expire_earlier(publisher):
+    trusted = updated(publisher.trusted(), publisher)
+    publisher.stamp = STAMP
+    publisher.validity -= MINUTE
+    with pytest.raises(GlobalConfRolledBack):
+        updated(trusted, publisher)
+
+
 def test_the_same_directory_is_accepted_again(publisher):
     trusted = updated(publisher.trusted(), publisher)
     update = trusted.begin(publisher.signed_directory(), publisher.now)

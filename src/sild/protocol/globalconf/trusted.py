@@ -4,7 +4,8 @@ It is the client workflow of PR-GCONF 2.6 without the network:
 
     1   `begin` takes the bytes of a signed directory. It must be signed by a certificate of the
         anchor or of the sources in the shared parameters that are held *now*, must not have
-        expired, and must not expire earlier than what is held.
+        expired, and must not expire earlier than what is held, unless it says that its parts were
+        published later: configuration may be made valid for shorter than before.
     2   The `Update` says which parts differ from what is held; the caller brings them.
     3   `finish` takes their bytes. Each must have its digest, fit its schema and belong to the
         instance that it is listed for. What comes out is the next TrustedConf.
@@ -14,6 +15,7 @@ shared parameters, and signs with it later. A key that is neither announced any 
 anchor is not trusted, however often it was before: no certificate is remembered elsewhere.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -43,6 +45,9 @@ from sild.protocol.globalconf.extensions import (
 from sild.protocol.globalconf.private_parameters import PrivateParameters, read_private_parameters
 from sild.protocol.globalconf.shared_parameters import SharedParameters, read_shared_parameters
 from sild.protocol.pki.certificate import Certificate
+
+_STAMP_DIGITS = 23
+_STAMP = re.compile(rf"/([0-9]{{14,{_STAMP_DIGITS}}})/")
 
 
 class Scope(Enum):
@@ -220,10 +225,10 @@ class TrustedConf:
         Raises GlobalConfError where the directory is not to be used.
         """
         verified = verify_directory(read_directory(directory), self.certificates, now)
-        if self.own is not None and verified.expires < self.own.expires:
+        if self.own is not None and _is_older(verified, self.own):
             raise GlobalConfRolledBack(
                 f"the directory expires at {verified.expires:%FT%TZ}, before the one that is held"
-                f" ({self.own.expires:%FT%TZ})"
+                f" ({self.own.expires:%FT%TZ}), and was not published later"
             )
         parts = {
             (part.instance, part.kind): part
@@ -284,6 +289,20 @@ class Update:
     def _read(self, instance: str, contents: Mapping[PartKind, PartContent]) -> InstanceConf:
         issue = Issue(instance, self.directory.version, self.directory.expires)
         return read_instance(issue, contents, self.trusted.held.get(instance))
+
+
+def _is_older(directory: Directory, held: InstanceConf) -> bool:
+    if directory.expires >= held.expires:
+        return False
+    before = [_published(content.location) for content in held.contents.values()]
+    now = [_published(part.location) for part in directory.parts if part.instance == held.instance]
+    return not (all(before) and min(now, default="") > max(before))
+
+
+def _published(location: str) -> str:
+    """When a part was published, by the name of its folder: to the nanosecond, blank if unsaid."""
+    found = _STAMP.search(location)
+    return found[1].ljust(_STAMP_DIGITS, "0") if found else ""
 
 
 def _check_digest(part: Part, data: bytes) -> None:
