@@ -206,19 +206,19 @@ async def test_a_certificate_is_disabled_at_once_while_an_ocsp_responder_is_slow
 
 
 class StartedLate(WorkerCalls):
-    """A worker that notes when it is told to stop."""
+    """A worker that notes when it is told of another certificate."""
 
     def __init__(self):
         self.told = 0
 
-    async def stop(self):
+    async def reload_internal_tls(self):
         self.told += 1
 
 
-async def test_a_worker_that_is_only_just_starting_is_told_to_start_again_too(wired):
+async def test_a_worker_that_is_only_just_starting_is_told_of_a_certificate_too(wired):
     """It may have read the certificate of before."""
     worker = StartedLate()
-    restarting = asyncio.create_task(wired.control.restart_workers())
+    restarting = asyncio.create_task(wired.control.internal_tls_changed())
     await asyncio.sleep(0.3)
     assert not restarting.done()
     async with await serve_rpc(wired.layout.worker_socket(0), worker, WorkerCalls):

@@ -146,16 +146,17 @@ async def test_what_was_made_for_keys_and_certificates_of_before_is_forgotten(ho
         key = view_of(worker).get_signing_key(PROVIDER)
         with pytest.raises(CannotCreateSignature):
             await worker._queues.sign(key, leaf_of(PARTS))
-        worker._service_contexts[client.certificates] = object()
+        made = worker._internal.trusting(client.certificates)
         home.save_snapshot(clients=(client,), signing=signing(SIGNER.identity.ocsp))
         await worker.reload()
-        assert len(worker._queues._queues) == len(worker._service_contexts) == 1
+        assert len(worker._queues._queues) == 1
+        assert worker._internal.trusting(client.certificates) is made
         again = SIGNER.ca.ocsp(SIGNER.identity.certificate)
         assert again != SIGNER.identity.ocsp
         home.save_snapshot(clients=(CLIENT,), signing=signing(again))
         await worker.reload()
         assert not worker._queues._queues
-        assert not worker._service_contexts
+        assert worker._internal.trusting(client.certificates) is not made
 
 
 @pytest.mark.feature("EX-13")

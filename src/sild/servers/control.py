@@ -190,20 +190,20 @@ class Control:
         except (GlobalConfOutdated, MalformedGlobalConf):
             return None
 
-    async def restart_workers(self) -> None:
-        """Have every worker end when its messages have, and start again, one after the other."""
+    async def internal_tls_changed(self) -> None:
+        """Have every worker show another internal certificate."""
         for worker in self.workers:
             try:
-                await self._restart(worker)
+                await self._tell_of_internal_tls(worker)
             except RpcError as error:
-                _LOG.warning("a worker was not told to start again: %s", error)
+                _LOG.warning("a worker still shows the former internal certificate: %s", error)
 
-    async def _restart(self, worker: WorkerCalls) -> None:
+    async def _tell_of_internal_tls(self, worker: WorkerCalls) -> None:
         # One that is only just starting may have read what there was before: it is told, too.
         patience = self._clock.monotonic() + _START_SECONDS
         while True:
             try:
-                return await worker.stop()
+                return await worker.reload_internal_tls()
             except RpcUnavailable:
                 if self._clock.monotonic() >= patience:
                     raise

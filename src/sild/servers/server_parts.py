@@ -171,7 +171,8 @@ class _Maker:
     def _internal_tls(self) -> ServedTls:
         subject = TlsSubject(self._settings.server.internal_host)
         control = self._control
-        return ServedTls(self._layout.internal_tls, subject, control.clock, control.restart_workers)
+        changed = control.internal_tls_changed
+        return ServedTls(self._layout.internal_tls, subject, control.clock, changed)
 
     def _reader(self) -> DescriptionReader:
         services = self._settings.services

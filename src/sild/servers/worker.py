@@ -42,16 +42,9 @@ from sild.runtime.http_client import HttpClientPool
 from sild.runtime.journal import Journal, JournalLimits
 from sild.runtime.machine import own_memory
 from sild.runtime.rpc import RpcError, RpcServer, connect_rpc, serve_rpc
-from sild.runtime.tls import (
-    AnyCertificate,
-    SwappableContext,
-    client_context,
-    server_context,
-    unverified_client_context,
-)
 from sild.servers.document_calls import DOCUMENT_OPTIONS, ControlDocuments, DocumentCalls
 from sild.servers.handshakes import SignerForHandshakes
-from sild.servers.internal_tls import read_internal_tls
+from sild.servers.internal_contexts import InternalContexts
 from sild.servers.layout import Layout
 from sild.servers.log_calls import LOG_OPTIONS
 from sild.servers.server_tls import ServerTls, information_system_policy
@@ -105,7 +98,9 @@ class Worker:
         self._peers_pool = HttpClientPool(peer_pool_limits(settings.proxy))
         self._ocsp_pool = HttpClientPool(ocsp_pool_limits(settings.proxy))
         self._tasks = tasks
-        self._internal = read_internal_tls(layout.internal_tls)
+        self._internal = InternalContexts(
+            layout.internal_tls, information_system_policy(settings.proxy)
+        )
         self._listeners = self._wire()
 
     def _journal_limits(self) -> JournalLimits:
@@ -126,26 +121,21 @@ class Worker:
         routing = Routing(clock, settings.route_memory_seconds)
         ocsp = PeerOcsp(self._ocsp_pool, settings.ocsp_responder_port)
         peers = Peers(self._peers_pool, ocsp, self._tls.client, routing, settings, clock)
-        services = ServiceCaller(self._pools, ServiceTls(self._verified, self._unverified))
-        self._service_contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
-        self._policy = information_system_policy(settings)
-        self._unverified_context = unverified_client_context(self._policy, self._internal)
+        services = ServiceCaller(self._pools, ServiceTls(self._verified, self._internal.unverified))
         sides = Sides(
-            ClientSide(exchanges, peers, routing, self._internal.chain[0]),
+            ClientSide(exchanges, peers, routing, self._internal.certificate),
             ServerSide(exchanges, services, acquaintances.meet),
             self._documents(exchanges),
         )
-        internal = SwappableContext(
-            server_context(self._policy, self._internal, AnyCertificate.WANTED)
-        )
-        return Listeners(exchanges, sides, internal, self._settings.anti_dos, acquaintances)
+        anti_dos = self._settings.anti_dos
+        return Listeners(exchanges, sides, self._internal.listening, anti_dos, acquaintances)
 
     def _documents(self, exchanges: Exchanges) -> DocumentRequests | None:
         if not self._settings.message_log.enabled:
             return None
         socket = self._layout.documents_socket
         calls = connect_rpc(socket, DocumentCalls, DOCUMENT_OPTIONS)  # type: ignore[type-abstract]
-        return DocumentRequests(exchanges, ControlDocuments(calls), self._internal.chain[0])
+        return DocumentRequests(exchanges, ControlDocuments(calls), self._internal.certificate)
 
     def _log(self) -> JournalLog | NoLog:
         settings, spawn = self._settings.message_log, self._tasks.create_task
@@ -162,17 +152,10 @@ class Worker:
         conditions = Conditions(gate.check, settle)
         return JournalLog(self._journal, settings, self._clock, spawn, conditions)
 
-    def _unverified(self) -> ssl.SSLContext:
-        return self._unverified_context
-
     def _verified(self, service: Service) -> ssl.SSLContext:
         """A context that trusts the certificates that the provider has registered."""
         trusted = self._view.current.get_client(service.id.provider).certificates
-        context = self._service_contexts.get(trusted)
-        if context is None:
-            context = client_context(self._policy, self._internal, trusted)
-            self._service_contexts[trusted] = context
-        return context
+        return self._internal.trusting(trusted)
 
     async def run(self, number: int) -> None:
         """Serve until told to stop."""
@@ -250,9 +233,7 @@ class Worker:
     def _forget_all_but(self, view: View) -> None:
         """Let go of what was made for keys and certificates that are used no more."""
         self._queues.forget_all_but(frozenset(view.signing_keys.values()))
-        trusted = {client.certificates for client in view.snapshot.clients}
-        for each in self._service_contexts.keys() - trusted:
-            del self._service_contexts[each]
+        self._internal.forget_all_but([client.certificates for client in view.snapshot.clients])
 
     async def status(self) -> WorkerStatus:
         """How it fares."""
@@ -277,9 +258,10 @@ class Worker:
         """Look at the snapshot and the global configuration now."""
         await self._refresh()
 
-    async def stop(self) -> None:
-        """Finish running messages and end."""
-        self.request_stop()
+    async def reload_internal_tls(self) -> None:
+        """Show another internal certificate from now on."""
+        self._internal.read()
+        self._pools.drop_resting()
 
     def request_stop(self) -> None:
         """Finish running messages and end, as a signal handler says it."""

@@ -48,6 +48,6 @@ class WorkerCalls(Protocol):
         """Look at the snapshot and the global configuration now."""
         ...
 
-    async def stop(self) -> None:
-        """Finish running messages and end."""
+    async def reload_internal_tls(self) -> None:
+        """Show another internal certificate from now on."""
         ...

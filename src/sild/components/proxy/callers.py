@@ -1,7 +1,9 @@
 """Check the information system that calls, as its client's connection type demands (PX-22)."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias
 
 from sild.components.proxy.settings import ProxySettings
 from sild.components.proxy.view import View
@@ -15,11 +17,15 @@ from sild.runtime.transport import Peer
 _log = logging.getLogger("sild.proxy")
 
 
+OwnCertificate: TypeAlias = Callable[[], bytes]
+"""The server's own internal certificate, in DER, as it is now."""
+
+
 class Callers:
     """Checks information systems as the settings say."""
 
     def __init__(
-        self, settings: ProxySettings, clock: Clock, own_certificate: bytes | None
+        self, settings: ProxySettings, clock: Clock, own_certificate: OwnCertificate | None
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -34,7 +40,8 @@ class Callers:
         if self._settings.verify_client_cert:
             is_dated = self._settings.enforce_client_is_cert_validity_period_check
             valid_at = self._clock.now() if is_dated else None
-            check_caller(client, peer, self._own_certificate, valid_at)
+            own = self._own_certificate and self._own_certificate()
+            check_caller(client, peer, own, valid_at)
         return client
 
 

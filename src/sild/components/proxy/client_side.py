@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sild.components.proxy.callers import Callers, log_certificate
+from sild.components.proxy.callers import Callers, OwnCertificate, log_certificate
 from sild.components.proxy.client_rest import ask_by_rest
 from sild.components.proxy.client_soap import ask_by_soap
 from sild.components.proxy.content import bytes_of
@@ -72,7 +72,11 @@ class ClientSide:
     """Answers information systems."""
 
     def __init__(
-        self, exchanges: Exchanges, peers: Peers, routing: Routing, own_certificate: bytes | None
+        self,
+        exchanges: Exchanges,
+        peers: Peers,
+        routing: Routing,
+        own_certificate: OwnCertificate | None,
     ) -> None:
         self._exchanges = exchanges
         self._peers = peers

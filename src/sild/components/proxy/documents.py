@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from sild.components.proxy.callers import Callers
+from sild.components.proxy.callers import Callers, OwnCertificate
 from sild.components.proxy.exchange import Exchanges
 from sild.components.proxy.ports import Documents
 from sild.model.messages import WantedDocuments
@@ -40,7 +40,7 @@ class DocumentRequests:
     """Answers requests for signed documents and for what verifies them."""
 
     def __init__(
-        self, exchanges: Exchanges, documents: Documents, own_certificate: bytes | None
+        self, exchanges: Exchanges, documents: Documents, own_certificate: OwnCertificate | None
     ) -> None:
         self._exchanges = exchanges
         self._documents = documents

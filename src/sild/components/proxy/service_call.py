@@ -149,6 +149,11 @@ class ServicePools:
         """How many of them do not rest."""
         return sum(pool.busy_count for pool in self._pools.values())
 
+    def drop_resting(self) -> None:
+        """Close the connections that rest."""
+        for pool in self._pools.values():
+            pool.drop_resting()
+
     def close(self) -> None:
         """Close all connections."""
         for pool in self._pools.values():
