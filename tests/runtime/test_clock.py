@@ -65,11 +65,20 @@ def test_a_turn_back_changes_the_date_and_keeps_nobody_asleep():
 
 
 def test_a_turn_in_another_thread_wakes_a_sleeper():
-    async def scenario():
-        clock = TurnedClock()
-        timer = threading.Timer(0.01, clock.turn, [timedelta(hours=2)])
-        timer.start()
-        await asyncio.wait_for(clock.sleep(3600), 60)
-        timer.join()
+    clock, awake = TurnedClock(), threading.Event()
 
-    asyncio.run(scenario())
+    def turn():
+        # Perhaps nobody sleeps yet.
+        while not awake.wait(0.01):
+            clock.turn(timedelta(hours=2))
+
+    async def scenario():
+        await asyncio.wait_for(clock.sleep(3600), 60)
+
+    turning = threading.Thread(target=turn)
+    turning.start()
+    try:
+        asyncio.run(scenario())
+    finally:
+        awake.set()
+        turning.join()
