@@ -407,33 +407,12 @@ class Run(World):
         self.answered.append(report.content.decode())
 
     async def _internal_tls(self):
-        call, before = self.ss1.client.call, self._worker()
+        call = self.ss1.client.call
         await call("POST", SYSTEM_CERTIFICATE)
         name = {"name": "CN=ss1.example.org"}
         csr = (await call("POST", f"{SYSTEM_CERTIFICATE}/csr", json=name)).content
         made = await self.sign(csr, "auth")
         await call("POST", f"{SYSTEM_CERTIFICATE}/import", upload=Octets(made))
-        await self._until_another_answers(before)
-
-    def _worker(self):
-        return children_of(self.ss1.process.pid).get("worker-0")
-
-    async def _until_another_answers(self, before):
-        """Come back when a worker answers and stays: it starts anew with each certificate."""
-        answered = 0
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-            for _ in range(600):
-                await asyncio.sleep(0.3)
-                worker = self._worker()
-                try:
-                    await http.get(self.ss1.http_url)
-                except httpx.TransportError:
-                    answered = 0
-                    continue
-                answered = answered + 1 if worker == self._worker() not in {before, None} else 0
-                if answered == 3:
-                    return
-        raise AssertionError("no other worker answers")
 
     async def _mistakes(self):
         """Secrets where they do not belong, and bodies that are none."""
