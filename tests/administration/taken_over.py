@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from administration.world import PASSWORD, USER, Administered
@@ -63,7 +64,8 @@ class TakenOver(Administered):
             await self.client.close()
             self.client = None
         for pid in (self.process.pid, *self.processes.values()):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await self.process.wait()
 
     async def sign(self, key_id, digest, algorithm):

@@ -8,7 +8,7 @@ import signal
 import ssl
 import time
 import tomllib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -73,7 +73,8 @@ class Node(RunningCentral):
         """End all its processes as a power cut does."""
         family = [self.process.pid, *self.processes.values()]
         for pid in family:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await self.process.wait()
         await until(lambda: not any(map(is_running, family)), SECONDS, "all of them are gone")
 

@@ -274,6 +274,11 @@ class Killing:
             await self.node.ask("PUT", f"/backups/{backup}/restore")
         except ApiUnreachable:
             return False
+        except ApiError as error:
+            # Without its signer it does not begin.
+            if error.status < 500:
+                raise
+            return False
         return True
 
     async def _strike(self, victims):

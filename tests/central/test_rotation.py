@@ -283,8 +283,7 @@ async def test_keys_rotate_without_another_anchor(node, tmp_path, fetcher):
 @pytest.mark.feature("CC-02")
 async def test_an_old_directory_that_comes_back_is_refused(node, tmp_path, fetcher):
     anchor = await anchor_bytes(node)
-    files = [path for path in node.layout.published.glob("V*/*") if path.is_file()]
-    old = {path: path.read_bytes() for path in files}
+    old = {path: path.read_bytes() for path in node.layout.published.glob("V*/*conf")}
     assert len(old) == 10
     before = Directory(old[node.layout.published / "V6" / "internalconf"])
     client = Client(tmp_path / "client", anchor, fetcher)

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from central.nodes import Client, make_authorities, node_at, running, topology_at
+from central.nodes import Client, make_authorities, node_at, running, topology_at, until_true
 from ecosystem.processes import until
 from sild.protocol.globalconf.anchor import read_anchor
 from sild.protocol.globalconf.shared_parameters import CostType
@@ -242,7 +242,12 @@ async def test_the_anchor_leads_a_client_to_all_of_it(story, tmp_path):
     assert {source.url for source in anchor.sources} == {story.node.configuration_url}
     async with Fetcher() as fetcher:
         client = Client(tmp_path / "client", answer.content, fetcher)
-        await client.refresh()
+
+        async def has_the_last_of_it():
+            await client.refresh()
+            return client.shared().timestamping_services
+
+        await until_true(has_the_last_of_it, "all of it is published")
     shared = client.shared()
     assert client.members() == {"1234", "4321"}
     assert {each.code for each in shared.member_classes} == set(CLASSES)

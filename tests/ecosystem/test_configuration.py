@@ -200,8 +200,13 @@ def test_a_signing_key_that_was_not_announced_is_refused(devnet, publisher, stat
     before = status().configuration_expires
     keys, active = list(publisher._keys), publisher._active
     try:
-        publisher.rotate()
-        publisher.publish(replace(registry, groups=(*registry.groups, NEW)))
+
+        async def rotate_and_publish():
+            # At once, so that nobody asks in between and is told of the key.
+            publisher.rotate()
+            publisher.publish(replace(registry, groups=(*registry.groups, NEW)))
+
+        devnet.run(rotate_and_publish())
         assert status().configuration_error
         assert NEW.id not in held_groups(devnet)
         assert status().configuration_expires == before

@@ -134,6 +134,7 @@ class Killing:
         """All is in the stores and time-stamped, and so many records of each verify."""
         owners = (PORTAL, REGISTER)
         for server, owner, comparison in zip(self.servers, owners, self.comparisons, strict=True):
+            await settled(server.control)
             await server.control.stamp_waiting()
             assert await comparison.make() == 0
             assert not comparison.log.journalled
@@ -180,6 +181,14 @@ async def killing_at(network, directory, *settings):
         oracle = Oracle()
         compared = [oracle.compared_with(each.layout) for each in (duo.consumer, duo.provider)]
         yield Killing(duo, oracle, Callers(duo, oracle), compared)
+
+
+async def settled(control):
+    """Come back when no more records come: what was under way is kept after it was given up."""
+    count = -1
+    while (now := await control.record_count()) != count:
+        count = now
+        await asyncio.sleep(0.5)
 
 
 @pytest.fixture

@@ -147,6 +147,9 @@ async def check_large_response(duo, size):
         watching(duo.consumer, duo.provider) as watched,
         duo.client.stream("GET", duo.url(f"/blob/{size}")) as answer,
     ):
+        # The consumer's server holds all of it before the first byte is given.
+        spooled = watched.peak_spooled
+        await until(lambda: spooled["police-1"] > size * 0.9, 60, "what is spooled is seen")
         async for piece in answer.aiter_raw():
             digest.update(piece)
             received += len(piece)

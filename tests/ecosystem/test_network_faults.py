@@ -388,7 +388,7 @@ async def test_a_message_whose_kept_connection_ends_before_it_is_sent_takes_anot
         os.kill(signer, signal.SIGSTOP)
         try:
             calling = asyncio.create_task(duo.call("/echo", content=b"meanwhile"))
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(2)
             worker = worker_of(duo.provider)
             os.kill(worker, signal.SIGKILL)
             await until(lambda: has_another_worker(duo.provider, worker), 120, "a new worker")

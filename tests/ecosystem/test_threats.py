@@ -151,7 +151,9 @@ def test_xrddev_3262_a_part_without_an_end_is_refused_before_it_is_sent(devnet, 
             b"POST / HTTP/1.1\r\nhost: a\r\n%bcontent-length: %d\r\n\r\n" % (head, announced)
         )
         tls.sendall(begun[:at])
-        tls.sendall(b"x" * (2 << 20))
+        # Whoever stalls longer than the server listens on is cut off.
+        with contextlib.suppress(OSError):
+            tls.sendall(b"x" * (2 << 20))
         status, content_type, body = _answer(tls)
     assert said_in(status, content_type, body).code == ENDLESS[kind]
     assert asked() == []

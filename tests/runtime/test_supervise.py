@@ -296,7 +296,7 @@ async def scenario():
 
 
 def test_a_supervisor_with_threads_does_not_fork(supervised):
-    head = "threading.Thread(target=time.sleep, args=[0.3], daemon=True).start()"
+    head = "threading.Thread(target=time.sleep, args=[60], daemon=True).start()"
     run = supervised('[Child("a", Fork(wait))]', head)
     assert run.ends() == 1
     assert "the supervisor has 2 threads and cannot fork safely" in run.text

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -92,7 +92,8 @@ async def test_a_restoration_that_was_interrupted_is_finished_before_anything_st
         await spoil(life, ss1, CONSUMER)
         family = family_of(ss1)
         for pid in family:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await ss1.process.wait()
         await until(lambda: not any(map(is_running, family)), SECONDS, "all of them are gone")
         await decide(ss1.home, name)

@@ -66,7 +66,7 @@ class Life(World):
                     "healthy-seconds": 0.0,
                 },
                 "metrics": {"listen-address": server.address, "port": self.places.management},
-                "configuration-client": {"update-interval": 40.0, "retry-interval": 1.0},
+                "configuration-client": {"update-interval": 240.0, "retry-interval": 1.0},
             }
         self.ss2.further["server"] = {"stop-grace": 20.0}
         if self.database:

@@ -117,6 +117,7 @@ class Watch:
 
     def __init__(self):
         self.seen = {}
+        self._named = set()
 
     @asynccontextmanager
     async def watching(self, *roots):
@@ -138,7 +139,10 @@ class Watch:
     def _see(self, pid):
         with suppress(OSError):
             name = Path(f"/proc/{pid}/comm").read_text().strip()
-            for what in ("cmdline", "environ"):
+            # One that was only just forked has its name before it forgets what its parent was told.
+            known = (pid, name) in self._named
+            self._named.add((pid, name))
+            for what in ("cmdline", "environ") if known else ("cmdline",):
                 said = Path(f"/proc/{pid}/{what}").read_bytes()
                 self.seen.setdefault((name, what), set()).add(said)
 

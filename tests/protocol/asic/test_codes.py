@@ -132,7 +132,7 @@ def test_a_response_that_is_no_value_at_all_makes_the_signature_malformed():
 
 
 def test_a_response_that_holds_no_value_breaks_the_path():
-    code = with_response(lambda response: response.replace(b"\x18\x0f", b"\x18\x7f", 1))
+    code = with_response(lambda response: response.replace(b"\x18\x0f20", b"\x18\x7f20", 1))
     assert code == "invalid_cert_path.internal_error"
 
 
