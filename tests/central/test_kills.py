@@ -87,8 +87,9 @@ class Changers:
             except (Stopped, ApiUnreachable):
                 await asyncio.sleep(0.2)
             except ApiError as error:
-                # What it cannot do without its signer, the server does not do, and says so.
-                if error.status < 500:
+                # What it cannot do without its signer, the server does not do, and says so; what a
+                # killed backup had just begun may still be ending.
+                if error.status < 500 and error.code != "backup_or_restore_running":
                     raise
                 await asyncio.sleep(0.2)
 
