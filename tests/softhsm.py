@@ -13,19 +13,32 @@ LIBRARIES = (
     Path("/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"),
     Path("/usr/lib64/pkcs11/libsofthsm2.so"),
 )
+# SoftHSM may forget the handle of what it has just made while another process works on the token.
 _PUT = """
 import sys, pkcs11
 from pkcs11 import Attribute, CertificateType, ObjectClass
+from pkcs11.exceptions import ObjectHandleInvalid
 library, label, pin, key_id, der = sys.argv[1:]
-with pkcs11.lib(library).get_token(token_label=label).open(rw=True, user_pin=pin) as session:
-    session.create_object({
-        Attribute.CLASS: ObjectClass.CERTIFICATE,
-        Attribute.CERTIFICATE_TYPE: CertificateType.X_509,
-        Attribute.TOKEN: True,
-        Attribute.SUBJECT: b"",
-        Attribute.ID: bytes.fromhex(key_id),
-        Attribute.VALUE: bytes.fromhex(der),
-    })
+token = pkcs11.lib(library).get_token(token_label=label)
+made = {
+    Attribute.CLASS: ObjectClass.CERTIFICATE,
+    Attribute.ID: bytes.fromhex(key_id),
+}
+for _ in range(50):
+    try:
+        with token.open(rw=True, user_pin=pin) as session:
+            if not list(session.get_objects(made)):
+                session.create_object(made | {
+                    Attribute.CERTIFICATE_TYPE: CertificateType.X_509,
+                    Attribute.TOKEN: True,
+                    Attribute.SUBJECT: b"",
+                    Attribute.VALUE: bytes.fromhex(der),
+                })
+        break
+    except ObjectHandleInvalid:
+        continue
+else:
+    sys.exit("the token forgets every handle")
 """
 USER_PIN, SO_PIN = "1234-user", "1234567890"
 

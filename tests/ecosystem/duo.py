@@ -23,6 +23,7 @@ from sild.devnet.topology import (
 )
 from sild.model.tokens import KeyAlgorithm
 from sild.protocol.ids import ClientId, SecurityServerId
+from sild.runtime.rpc import RpcUnavailable
 
 INSTANCE = "DUO"
 OPERATOR = ClientId(INSTANCE, "GOV", "70000000")
@@ -138,6 +139,14 @@ class Duo(ScriptedEcosystem):
         self.plan = kept
         await server.start()
         await server.ready()
+        # A worker may be ready by what was kept, before control is.
+        async with asyncio.timeout(120):
+            while True:
+                try:
+                    await server.control.status()
+                    break
+                except RpcUnavailable:
+                    await asyncio.sleep(0.05)
 
     async def check_ledger(self):
         """What was answered is in the logs of both servers: request and response."""
