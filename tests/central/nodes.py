@@ -1,6 +1,7 @@
 """Central Servers as processes, of one or of several nodes, and an instance made on them."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -12,8 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509.oid import NameOID
 
 from ecosystem.processes import children_of, is_running, until
 from ports import base_port
@@ -28,6 +33,7 @@ from sild.devnet.declared import authorities_settings
 from sild.devnet.ports import free_ports
 from sild.devnet.topology import PlannedMember, PlannedSubsystem, Topology
 from sild.protocol.ids import ClientId
+from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.clock import SystemClock
 from sild.runtime.files import make_private_directory
 
@@ -146,6 +152,22 @@ def make_authorities(topology):
     authorities = Authorities(authorities_settings(topology), SystemClock())
     authorities.url = f"http://{topology.central_address}:1"
     return authorities
+
+
+def registration_of(server, authorities, address):
+    """A request that a server be registered, with a certificate of a CA."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ss.example.org")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    signed = request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    der = signed.public_bytes(Encoding.DER)
+    certificate = authorities.ca.sign_request(der, CertificateUse.AUTHENTICATION).der
+    return {
+        "type": "AUTH_CERT_REGISTRATION_REQUEST",
+        "origin": "SECURITY_SERVER",
+        "security_server_id": server,
+        "server_address": address,
+        "authentication_certificate": base64.b64encode(certificate).decode(),
+    }
 
 
 async def found(node, authorities=None):

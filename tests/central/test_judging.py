@@ -4,22 +4,24 @@ What is published says the same a moment later. Meanwhile a key may sign that di
 what the database has may not be signed at all.
 """
 
-import base64
 import shutil
 from dataclasses import replace
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from central.nodes import OPERATOR, SECONDS, found, make_authorities, node_at, running, topology_at
+from central.nodes import (
+    OPERATOR,
+    SECONDS,
+    found,
+    make_authorities,
+    node_at,
+    registration_of,
+    running,
+    topology_at,
+)
 from ecosystem.processes import until
 from sild.apiclient.errors import ApiError
 from sild.apiclient.values import ApiKey
-from sild.protocol.pki.csr import CertificateUse
 
 ADDRESS = "127.0.80.1"
 KEYS = "/configuration-sources/INTERNAL/signing-keys"
@@ -37,22 +39,9 @@ class Registrar:
         self.node = node
         self.authorities = authorities
         self.client = client
-        self.key = ec.generate_private_key(ec.SECP256R1())
-
-    def certificate(self):
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ss.example.org")])
-        request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-        signed = request.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
-        return self.authorities.ca.sign_request(signed, CertificateUse.AUTHENTICATION).der
 
     async def register(self, code):
-        body = {
-            "type": "AUTH_CERT_REGISTRATION_REQUEST",
-            "origin": "SECURITY_SERVER",
-            "security_server_id": f"{OPERATOR.encoded}:{code}",
-            "server_address": "ss.example.org",
-            "authentication_certificate": base64.b64encode(self.certificate()).decode(),
-        }
+        body = registration_of(f"{OPERATOR.encoded}:{code}", self.authorities, "ss.example.org")
         return (await self.client.call("POST", "/management-requests", json=body)).json
 
 

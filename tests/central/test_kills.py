@@ -6,7 +6,6 @@ soak` kills SILD_KILLS times, or 300.
 """
 
 import asyncio
-import base64
 import os
 import random
 import signal
@@ -20,11 +19,6 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from central.nodes import (
     OPERATOR,
@@ -33,6 +27,7 @@ from central.nodes import (
     found,
     make_authorities,
     node_at,
+    registration_of,
     running,
     topology_at,
     until_true,
@@ -45,7 +40,6 @@ from sild.apiclient.values import ApiKey
 from sild.devnet.serving import serve_app
 from sild.protocol.errors import GlobalConfError
 from sild.protocol.globalconf.anchor import read_anchor, write_anchor
-from sild.protocol.pki.csr import CertificateUse
 from sild.runtime.fetch import Fetcher
 
 ADDRESS = "127.0.74.1"
@@ -65,7 +59,6 @@ class Changers:
         self._authorities = authorities
         self._services = services
         self._followers = followers
-        self._key = ec.generate_private_key(ec.SECP256R1())
         self._number = 0
 
     @asynccontextmanager
@@ -118,13 +111,7 @@ class Changers:
         """From its request, which an officer approves, perhaps to its deletion."""
         server = f"{OPERATOR.encoded}:S{self._next()}"
         name, change, requests = f"server {server}", self.world.change, "/management-requests"
-        body = {
-            "type": "AUTH_CERT_REGISTRATION_REQUEST",
-            "origin": "SECURITY_SERVER",
-            "security_server_id": server,
-            "server_address": "old.example.org",
-            "authentication_certificate": base64.b64encode(self._certificate()).decode(),
-        }
+        body = registration_of(server, self._authorities, "old.example.org")
         waiting = {name: ("WAITING", None, 0, False)}
         made = await change(waiting, "POST", requests, body, via=self._services)
         approved = {name: ("APPROVED", "old.example.org", 1, False)}
@@ -135,12 +122,6 @@ class Changers:
         if random.random() < 0.7:
             left = {name: ("APPROVED", None, 0, True)}
             await change(left, "DELETE", f"/security-servers/{server}")
-
-    def _certificate(self):
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"s{self._number}")])
-        request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-        signed = request.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
-        return self._authorities.ca.sign_request(signed, CertificateUse.AUTHENTICATION).der
 
     async def key(self):
         """Another key of a source: made, told of, put to use, and the old one deleted."""

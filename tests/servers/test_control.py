@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -135,7 +135,16 @@ async def test_a_snapshot_that_cannot_be_read_is_made_anew(tmp_path, content):
         assert wired.callers == {CALLER}
 
 
-async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
+@dataclass
+class SilentResponder:
+    """An OCSP responder that takes every question and answers none."""
+
+    url: str
+    asked: asyncio.Event
+
+
+@pytest.fixture
+async def responder(anyio_backend):
     asked = asyncio.Event()
 
     async def say_nothing(reader, writer):
@@ -143,13 +152,18 @@ async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
         await reader.read()
         writer.close()
 
-    responder = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    wired.save_conf(f"http://127.0.0.1:{responder.sockets[0].getsockname()[1]}/")
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    yield SilentResponder(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", asked)
+    server.close()
+
+
+async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired, responder):
+    wired.save_conf(responder.url)
     await wired.serve_signer()
     await wired.control.declare(declaration(CALLER))
     running = asyncio.get_running_loop().create_task(wired.control.run())
     try:
-        await asyncio.wait_for(asked.wait(), 60)
+        await asyncio.wait_for(responder.asked.wait(), 60)
         assert wired.callers == {CALLER}
         async with asyncio.timeout(15):
             await wired.control.declare(declaration())
@@ -157,7 +171,6 @@ async def test_a_right_is_gone_at_once_while_an_ocsp_responder_is_slow(wired):
     finally:
         running.cancel()
         await asyncio.wait([running])
-        responder.close()
 
 
 class Looking(OneCertificate):
@@ -176,33 +189,26 @@ class Looking(OneCertificate):
         self.changed = True
 
 
-async def test_a_certificate_is_disabled_at_once_while_an_ocsp_responder_is_slow(tmp_path):
-    asked = asyncio.Event()
-
-    async def say_nothing(reader, writer):
-        asked.set()
-        await reader.read()
-        writer.close()
-
-    responder = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+async def test_a_certificate_is_disabled_at_once_while_an_ocsp_responder_is_slow(
+    tmp_path, responder
+):
     # Nobody looks in between of themselves.
     async with Wired(tmp_path, ServerSection(refresh_interval=3600.0)) as wired:
-        wired.save_conf(f"http://127.0.0.1:{responder.sockets[0].getsockname()[1]}/")
+        wired.save_conf(responder.url)
         signer = Looking()
         await wired.serve_signer(signer)
         await wired.control.declare(declaration(CALLER))
-        running = asyncio.get_running_loop().create_task(wired.control.run())
+        tasks = [asyncio.create_task(wired.control.run())]
         try:
-            await asyncio.wait_for(asked.wait(), 60)
-            disabling = asyncio.create_task(wired.control.disable(SIGNER.sha256.hex()))
+            await asyncio.wait_for(responder.asked.wait(), 60)
+            tasks.append(asyncio.create_task(wired.control.disable(SIGNER.sha256.hex())))
             async with asyncio.timeout(15):
                 await signer.looked.wait()
-            assert not disabling.done()
+            assert not tasks[-1].done()
         finally:
-            for task in (running, disabling):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait([running, disabling])
-            responder.close()
+            await asyncio.wait(tasks)
 
 
 class StartedLate(WorkerCalls):

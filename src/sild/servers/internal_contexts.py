@@ -7,6 +7,7 @@ from pathlib import Path
 from sild.runtime.tls import (
     AnyCertificate,
     SwappableContext,
+    TlsIdentity,
     TlsPolicy,
     client_context,
     server_context,
@@ -29,20 +30,16 @@ class InternalContexts:
         self._policy = policy
         self._trusting: dict[Trusted, ssl.SSLContext] = {}
         self._identity = read_internal_tls(path)
-        self.listening = SwappableContext(self._make_listening())
+        self.listening = SwappableContext(self._make_listening(self._identity))
         self._unverified = unverified_client_context(policy, self._identity)
 
     def read(self) -> None:
         """Take over what there is now; raises TlsSetupError, and keeps what there was."""
-        before = self._identity
-        try:
-            self._identity = read_internal_tls(self._path)
-            listening = self._make_listening()
-            unverified = unverified_client_context(self._policy, self._identity)
-        except BaseException:
-            self._identity = before
-            raise
-        self.listening.current, self._unverified = listening, unverified
+        identity = read_internal_tls(self._path)
+        listening = self._make_listening(identity)
+        unverified = unverified_client_context(self._policy, identity)
+        self._identity, self.listening.current = identity, listening
+        self._unverified = unverified
         self._trusting.clear()
 
     def certificate(self) -> bytes:
@@ -66,5 +63,5 @@ class InternalContexts:
         for each in self._trusting.keys() - set(used):
             del self._trusting[each]
 
-    def _make_listening(self) -> ssl.SSLContext:
-        return server_context(self._policy, self._identity, AnyCertificate.WANTED)
+    def _make_listening(self, identity: TlsIdentity) -> ssl.SSLContext:
+        return server_context(self._policy, identity, AnyCertificate.WANTED)
